@@ -1,0 +1,5 @@
+export * from './define-event.ts'
+export * from './entities/message.ts'
+export * from './events/index.ts'
+export * from './lanes.ts'
+export * from './primitives.ts'

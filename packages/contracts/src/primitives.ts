@@ -1,0 +1,23 @@
+import { z } from 'zod'
+
+/** A UUID as text. Ids of ours are UUIDv7: they sort by creation time. */
+export const Id = z.uuid()
+export type Id = z.infer<typeof Id>
+
+/**
+ * An id that an outside system gave. Text, because Shopify's ids exceed 2^53 and JSON numbers would be rounded
+ * (providers.md §3); bounded, because it becomes part of unique keys and subjects.
+ */
+export const ExternalId = z.string().min(1).max(256)
+
+/** A moment, ISO 8601 in UTC with milliseconds. */
+export const Timestamp = z.iso.datetime()
+
+/** ISO 4217. Money is integer minor units beside it, never a float. */
+export const Currency = z.string().regex(/^[A-Z]{3}$/)
+
+/** A decimal amount exactly as the shop wrote it, for shops' money that we only pass on ("398.00"). */
+export const DecimalText = z.string().regex(/^-?\d{1,18}(\.\d{1,6})?$/)
+
+/** Text a person wrote. WhatsApp's own limit for a text message is 65,536 characters; half of it fits an event. */
+export const MessageText = z.string().max(32_768)
