@@ -1,5 +1,7 @@
 export * from './define-event.ts'
+export * from './entities/call.ts'
 export * from './entities/message.ts'
+export * from './entities/shop.ts'
 export * from './events/index.ts'
 export * from './lanes.ts'
 export * from './primitives.ts'

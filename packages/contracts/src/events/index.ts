@@ -1,1 +1,7 @@
+export * from './call.ts'
+export * from './channel.ts'
+export * from './inbox.ts'
 export * from './message.ts'
+export * from './privacy.ts'
+export * from './shop.ts'
+export * from './webhook.ts'

@@ -1,0 +1,69 @@
+/** Runs items that arrive together in one go. */
+export interface Batcher<Item, Result> {
+  /** Resolves with this item's result, or rejects with the error of its run. */
+  add(item: Item): Promise<Result>
+  /** Items waiting for a run. */
+  waiting(): number
+  /** Resolves when nothing waits or runs. */
+  idle(): Promise<void>
+}
+
+interface Entry<Item, Result> {
+  item: Item
+  resolve(result: Result): void
+  reject(error: unknown): void
+}
+
+/**
+ * Group commit: while `maxConcurrent` runs are under way, arrivals queue, and the next run takes up to `maxItems` of them. An idle
+ * batcher runs a single item at once, so batching costs no latency when there is nothing to gain. `run` answers in the order of
+ * its items; when a run of several throws, each is run again alone, so that one bad item fails only itself.
+ */
+export function createBatcher<Item, Result>(options: {
+  maxItems: number
+  maxConcurrent: number
+  run(items: Item[]): Promise<Result[]>
+}): Batcher<Item, Result> {
+  let queue: Entry<Item, Result>[] = []
+  let running = 0
+  let idlers: (() => void)[] = []
+
+  async function runGroup(group: Entry<Item, Result>[]): Promise<void> {
+    try {
+      const results = await options.run(group.map((entry) => entry.item))
+      if (results.length !== group.length) throw new TypeError('A batch must answer each of its items.')
+      group.forEach((entry, index) => entry.resolve(results[index] as Result))
+    } catch (error) {
+      if (group.length === 1) group[0]?.reject(error)
+      else for (const entry of group) await runGroup([entry])
+    }
+  }
+
+  function pump(): void {
+    while (running < options.maxConcurrent && queue.length > 0) {
+      const group = queue.slice(0, options.maxItems)
+      queue = queue.slice(options.maxItems)
+      running++
+      void runGroup(group).finally(() => {
+        running--
+        pump()
+      })
+    }
+    if (running === 0 && queue.length === 0) {
+      const waiting = idlers
+      idlers = []
+      for (const wake of waiting) wake()
+    }
+  }
+
+  return {
+    add: (item) =>
+      new Promise<Result>((resolve, reject) => {
+        queue.push({ item, resolve, reject })
+        // Requests of one event-loop turn arrive together: let them gather before the first of them starts a run.
+        if (queue.length === 1) setImmediate(pump)
+      }),
+    waiting: () => queue.length,
+    idle: () => (running === 0 && queue.length === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
+  }
+}

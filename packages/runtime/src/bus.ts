@@ -1,0 +1,286 @@
+import { encodeToken } from '@parley/contracts'
+import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream, type JetStreamClient, JetStreamApiCodes, JetStreamApiError, type JetStreamManager, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
+import { connect, type Msg, type NatsConnection, nanos, type Subscription } from '@nats-io/transport-node'
+import { describe } from './errors.ts'
+import type { Logger } from './log.ts'
+
+/** The broker as this process sees it: one stream of events that can be rebuilt from the outboxes (reliability.md D1, D2). */
+export interface Bus {
+  readonly root: string
+  readonly stream: string
+  connected(): boolean
+  /** Makes the stream if it is missing; resolves with the moment of its creation, its identity: a new one means a lost one. */
+  ensureStream(): Promise<string>
+  /** Resolves once the broker has stored the event (fsynced). Rejects within 5 s; the outcome is then unknown, so publish again with the same id. */
+  publish(subject: string, id: string, payload: string): Promise<void>
+  /** Reads one lane from the event after `position` on, in order, until stopped. */
+  readLane(options: LaneReaderOptions): LaneReader
+  /** A hint to other processes; may be lost. */
+  poke(topic: string): void
+  onPoke(topic: string, listener: () => void): () => void
+  /** Overwrites the stored events of one key, for erasure (reliability.md, finding 9: purging leaves the bytes). Resolves with their number. */
+  eraseKey(lane: number, types: readonly string[], organizationId: string, key: string): Promise<number>
+  close(): Promise<void>
+}
+
+export interface LaneMessage {
+  sequence: number
+  subject: string
+  data: Uint8Array
+}
+
+export interface LaneReaderOptions {
+  name: string
+  lane: number
+  types: readonly string[]
+  position: number
+  onMessage(message: LaneMessage): void
+  /** True while the reader should not ask for more. */
+  full(): boolean
+}
+
+export interface LaneReader {
+  /** Ask for more, now that there is room. */
+  resume(): void
+  stop(): Promise<void>
+  /** Events in the stream that this reader has not been given yet. */
+  pending(): number
+}
+
+export interface BusOptions {
+  url: string
+  name: string
+  /** First token of every subject and name of the stream; only tests use another than `evt`. */
+  root: string
+  replicas: number
+  maxBytes: number
+  log: Logger
+}
+
+const maxAgeMs = 72 * 3600 * 1000
+const duplicateWindowMs = 10 * 60 * 1000
+const batch = 128
+const pullExpiresMs = 30_000
+const heartbeatMs = 5_000
+const oldestServer = '2.10.0'
+
+/** Connects, for ever patient once connected (reliability.md finding 7, D19). Rejects at the first try only. */
+export async function openBus(options: BusOptions): Promise<Bus> {
+  const { log, root } = options
+  const stream = root.toUpperCase()
+  const nc = await connect({
+    servers: options.url,
+    name: options.name,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 500,
+    reconnectJitter: 250,
+    pingInterval: 5_000,
+    maxPingOut: 2,
+    ignoreClusterUpdates: true,
+  })
+  const version = nc.info?.version ?? '0.0.0'
+  if (version.localeCompare(oldestServer, undefined, { numeric: true }) < 0) {
+    await nc.close()
+    throw new Error(`nats-server ${version} is too old: ${oldestServer} or newer is needed, because older ones cannot fsync before they acknowledge.`)
+  }
+  const js: JetStreamClient = jetstream(nc, { timeout: 5_000 })
+  const jsm: JetStreamManager = await jetstreamManager(nc, { timeout: 5_000, checkAPI: false })
+  void watch(nc, log)
+
+  const streamConfig = {
+    name: stream,
+    subjects: [`${root}.>`],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.New,
+    max_age: nanos(maxAgeMs),
+    max_bytes: options.maxBytes,
+    duplicate_window: nanos(duplicateWindowMs),
+    num_replicas: options.replicas,
+    allow_direct: true,
+    deny_delete: false,
+    deny_purge: false,
+  }
+
+  async function ensureStream(): Promise<string> {
+    try {
+      return (await jsm.streams.info(stream)).created
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error
+    }
+    return (await jsm.streams.add(streamConfig)).created
+  }
+
+  return {
+    root,
+    stream,
+    connected: () => !nc.isClosed() && nc.getServer() !== '' && !reconnecting.has(nc),
+    ensureStream,
+    async publish(subject, id, payload) {
+      await js.publish(subject, payload, { msgID: id, timeout: 5_000, expect: { streamName: stream } })
+    },
+    readLane: (reader) => readLane(nc, jsm, options, stream, reader),
+    poke(topic) {
+      if (!nc.isClosed()) nc.publish(`poke.${root}.${encodeToken(topic)}`)
+    },
+    onPoke(topic, listener) {
+      const subscription = nc.subscribe(`poke.${root}.${encodeToken(topic)}`, { callback: () => listener() })
+      return () => subscription.unsubscribe()
+    },
+    async eraseKey(lane, types, organizationId, key) {
+      let erased = 0
+      for (const type of types) {
+        const subject = `${root}.${lane}.${type}.${encodeToken(organizationId)}.${encodeToken(key)}`
+        for (let from = 1; ; ) {
+          const found = await jsm.direct.getMessage(stream, { seq: from, next_by_subj: subject })
+          if (!found) break
+          await jsm.streams.deleteMessage(stream, found.seq, true)
+          erased++
+          from = found.seq + 1
+        }
+      }
+      return erased
+    },
+    async close() {
+      if (!nc.isClosed()) await nc.drain().catch(() => nc.close())
+    },
+  }
+}
+
+const reconnecting = new WeakSet<NatsConnection>()
+
+async function watch(nc: NatsConnection, log: Logger): Promise<void> {
+  for await (const status of nc.status()) {
+    if (status.type === 'disconnect') {
+      reconnecting.add(nc)
+      log.warn('the broker went away; events wait in the outboxes')
+    }
+    if (status.type === 'reconnect') {
+      reconnecting.delete(nc)
+      log.info('the broker is back')
+    }
+    if (status.type === 'error') log.warn({ err: describe(status.error) }, 'the broker reported an error')
+  }
+}
+
+/**
+ * One lane, pulled by hand rather than by the library's `consume()`: that one asks for more as messages arrive, not as they are
+ * handled, so a slow lane would pile up in memory. The broker keeps no acknowledgements: the position is in Postgres, in the
+ * handlers' own transaction, and any doubt (a gap, silence, a lost consumer) is resolved by reading again from there.
+ */
+function readLane(nc: NatsConnection, jsm: JetStreamManager, options: BusOptions, stream: string, reader: LaneReaderOptions): LaneReader {
+  const inbox = `_INBOX.lane.${reader.name}.${Math.random().toString(36).slice(2)}`
+  let position = reader.position
+  let generation = 0
+  let consumer: string | undefined
+  let delivered = 0
+  let outstanding = 0
+  let lastHeard = performance.now()
+  let pending = 0
+  let stopped = false
+  let opening: Promise<void> | undefined
+
+  const subscription: Subscription = nc.subscribe(`${inbox}.*`, { callback: (error, message) => (error ? reopen('subscription') : receive(message)) })
+
+  function receive(message: Msg): void {
+    lastHeard = performance.now()
+    const ack = message.reply
+    // An event carries its place in the stream as reply subject; anything else is a word from the broker about the pull.
+    if (!ack?.startsWith('$JS.ACK.')) {
+      if (message.subject === `${inbox}.${generation}`) status(message)
+      return
+    }
+    // $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>, two tokens more with a domain.
+    const tokens = ack.split('.')
+    const shift = tokens.length > 9 ? 2 : 0
+    if (tokens[3 + shift] !== consumer) return
+    const consumerSequence = Number(tokens[6 + shift])
+    if (consumerSequence !== delivered + 1) {
+      reopen('gap')
+      return
+    }
+    delivered = consumerSequence
+    outstanding--
+    position = Number(tokens[5 + shift])
+    pending = Number(tokens[8 + shift])
+    reader.onMessage({ sequence: position, subject: message.subject, data: message.data })
+    if (outstanding < batch / 4) pull()
+  }
+
+  function status(message: Msg): void {
+    const code = message.headers?.code ?? 0
+    if (code === 100) return
+    // 404/408: the pull ran out, as it should. 409: too many pulls, or the consumer is gone. 503: nobody answers.
+    if (code === 404 || code === 408) {
+      outstanding = 0
+      pull()
+      return
+    }
+    if (code !== 0) reopen(`status ${code}`)
+  }
+
+  function pull(): void {
+    if (stopped || consumer === undefined || outstanding > batch / 4 || reader.full() || nc.isClosed()) return
+    const room = batch - outstanding
+    outstanding += room
+    nc.publish(
+      `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
+      JSON.stringify({ batch: room, expires: nanos(pullExpiresMs), idle_heartbeat: nanos(heartbeatMs) }),
+      { reply: `${inbox}.${generation}` },
+    )
+  }
+
+  function reopen(why: string): void {
+    if (stopped || opening) return
+    consumer = undefined
+    opening = open(why).finally(() => {
+      opening = undefined
+    })
+  }
+
+  async function open(why: string): Promise<void> {
+    for (let tries = 0; !stopped; tries++) {
+      try {
+        generation++
+        const info = await jsm.consumers.add(stream, {
+          name: `${reader.name}-g${generation}`,
+          ack_policy: AckPolicy.None,
+          deliver_policy: DeliverPolicy.StartSequence,
+          opt_start_seq: position + 1,
+          filter_subjects: reader.types.map((type) => `${options.root}.${reader.lane}.${type}.>`),
+          inactive_threshold: nanos(60_000),
+          mem_storage: true,
+          num_replicas: 1,
+        })
+        consumer = info.name
+        delivered = 0
+        outstanding = 0
+        pending = info.num_pending
+        lastHeard = performance.now()
+        pull()
+        return
+      } catch (error) {
+        if (tries === 5) options.log.warn({ err: describe(error), lane: reader.lane, why }, 'a lane cannot be read; trying on')
+        await new Promise((resolve) => setTimeout(resolve, Math.min(100 * 2 ** tries, 2_000)))
+      }
+    }
+  }
+
+  // Three missed heartbeats of an open pull: whatever happened on the way, read again from the position (D19).
+  const monitor = setInterval(() => {
+    if (consumer !== undefined && outstanding > 0 && performance.now() - lastHeard > 3 * heartbeatMs) reopen('silence')
+  }, heartbeatMs)
+  reopen('start')
+
+  return {
+    resume: () => pull(),
+    pending: () => pending,
+    async stop() {
+      stopped = true
+      clearInterval(monitor)
+      subscription.unsubscribe()
+      await opening
+      if (consumer !== undefined && !nc.isClosed()) await jsm.consumers.delete(stream, consumer).catch(() => false)
+    },
+  }
+}

@@ -1,0 +1,175 @@
+import {
+  CamelCasePlugin,
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryResult,
+} from 'kysely'
+import pg from 'pg'
+import { classify } from './errors.ts'
+import type { Logger } from './log.ts'
+import type { Tx } from './types.ts'
+
+/** One open transaction, for the runtime itself; services see only its `tx`. */
+export interface Session<DB> {
+  tx: Tx<DB>
+  /** From here on, row-level security shows this organization only. */
+  useOrganization(organizationId: string): Promise<void>
+  /** Plain SQL with stable text: prepared once per connection. */
+  query<Row>(text: string, values?: unknown[]): Promise<Row[]>
+}
+
+export interface Database<DB> {
+  /** One transaction, optionally with an organization set from its first statement. Rolls back and rethrows on any error. */
+  transaction<T>(organizationId: string | null, work: (session: Session<DB>) => Promise<T>): Promise<T>
+  /** One statement on its own, without an organization: sees only tables that have none. */
+  query<Row>(text: string, values?: unknown[]): Promise<Row[]>
+  /** Connections: in use, idle, and requests waiting for one. */
+  gauges(): { total: number; idle: number; waiting: number }
+  close(): Promise<void>
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** Statements seen often enough are prepared by name; more texts than this means somebody builds SQL from data. */
+const mostPrepared = 1_000
+const preparedNames = new Map<string, string>()
+const seenOnce = new Set<string>()
+
+function preparedName(text: string): string | undefined {
+  const name = preparedNames.get(text)
+  if (name !== undefined || preparedNames.size >= mostPrepared) return name
+  if (!seenOnce.has(text)) {
+    if (seenOnce.size >= mostPrepared) seenOnce.clear()
+    seenOnce.add(text)
+    return undefined
+  }
+  seenOnce.delete(text)
+  const fresh = `p${preparedNames.size + 1}`
+  preparedNames.set(text, fresh)
+  return fresh
+}
+
+function run<Row extends object>(client: pg.ClientBase, text: string, values: readonly unknown[]): Promise<pg.QueryResult<Row>> {
+  const name = preparedName(text)
+  return client.query<Row>(name === undefined ? { text, values: [...values] } : { name, text, values: [...values] })
+}
+
+/** A Kysely that speaks through one checked-out connection; begin and commit are the pool's business. */
+function kyselyOn<DB>(client: pg.ClientBase): Kysely<DB> {
+  const connection: DatabaseConnection = {
+    async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+      const result = await run<R & object>(client, query.sql, query.parameters)
+      const changed = result.command === 'INSERT' || result.command === 'UPDATE' || result.command === 'DELETE' || result.command === 'MERGE'
+      return changed ? { rows: result.rows, numAffectedRows: BigInt(result.rowCount ?? 0) } : { rows: result.rows }
+    },
+    streamQuery() {
+      throw new TypeError('Streaming queries are not offered: every list has a limit.')
+    },
+  }
+  const nested = () => {
+    throw new TypeError('A commit is one transaction already; it cannot hold another.')
+  }
+  const driver: Driver = {
+    async init() {},
+    async acquireConnection() {
+      return connection
+    },
+    beginTransaction: nested,
+    commitTransaction: nested,
+    rollbackTransaction: nested,
+    async releaseConnection() {},
+    async destroy() {},
+  }
+  return new Kysely<DB>({
+    dialect: {
+      createAdapter: () => new PostgresAdapter(),
+      createDriver: () => driver,
+      createIntrospector: (db) => new PostgresIntrospector(db),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    },
+    plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
+  })
+}
+
+export interface DatabaseOptions {
+  url: string
+  /** Postgres schema, put first on the search path. */
+  schema: string
+  applicationName: string
+  maxConnections: number
+  log: Logger
+}
+
+/** A pool of one role on one schema. Statement, lock and idle time-outs belong to the role (reliability.md D22). */
+export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    application_name: options.applicationName,
+    max: options.maxConnections,
+    options: `-c search_path=${options.schema}`,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    // A server that stopped answering (paused machine, dead link) must not hold a request: reliability.md F12.
+    query_timeout: 10_000,
+  })
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
+  const kyselys = new WeakMap<pg.PoolClient, Kysely<DB>>()
+
+  async function transaction<T>(organizationId: string | null, work: (session: Session<DB>) => Promise<T>): Promise<T> {
+    if (organizationId !== null && !uuid.test(organizationId)) throw new TypeError('An organization id must be a UUID.')
+    const client = await pool.connect()
+    let kysely = kyselys.get(client)
+    if (!kysely) {
+      kysely = kyselyOn<DB>(client)
+      kyselys.set(client, kysely)
+    }
+    let broken: Error | undefined
+    const onError = (error: Error) => {
+      broken = error
+    }
+    client.on('error', onError)
+    try {
+      await client.query(organizationId === null ? 'begin' : `begin; select set_config('app.organization_id', '${organizationId}', true)`)
+      const result = await work({
+        tx: kysely,
+        query: async <Row>(text: string, values: unknown[] = []) => (await run<Row & object>(client, text, values)).rows,
+        useOrganization: async (id) => {
+          await run(client, `select set_config('app.organization_id', $1, true)`, [id])
+        },
+      })
+      const committed = await client.query('commit')
+      // Postgres answers COMMIT of a failed transaction with ROLLBACK and no error; taking that for success would lose work.
+      if (committed.command !== 'COMMIT') throw new Error('The transaction was rolled back although no statement of it reported an error.')
+      return result
+    } catch (error) {
+      if (classify(error) === 'outage') broken ??= error as Error
+      if (!broken) {
+        await client.query('rollback').catch((failure: Error) => {
+          broken = failure
+        })
+      }
+      throw error
+    } finally {
+      client.off('error', onError)
+      client.release(broken)
+    }
+  }
+
+  return {
+    transaction,
+    query: async <Row>(text: string, values: unknown[] = []) => {
+      const name = preparedName(text)
+      const result = await pool.query<Row & object>(name === undefined ? { text, values } : { name, text, values })
+      return result.rows
+    },
+    gauges: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    close: () => pool.end(),
+  }
+}

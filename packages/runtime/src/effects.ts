@@ -1,0 +1,157 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
+import { crashPoint } from './crash.ts'
+import { RetryLater } from './errors.ts'
+import { inSpan, meters, SpanKind } from './telemetry.ts'
+import type { CommitTools, JobContext, Tx } from './types.ts'
+
+/** What came of a call to an outside system. `unknown`: it may or may not have happened (time-out, lost answer). */
+export type EffectOutcome =
+  | { outcome: 'done'; reference: string; at: Date }
+  | { outcome: 'refused'; message: string }
+  | { outcome: 'retry'; afterMs: number | null; message: string }
+  | { outcome: 'unknown'; message: string }
+
+export type EffectResult =
+  | { state: 'done'; reference: string; at: Date; foundByLookup: boolean }
+  | { state: 'refused' | 'stopped' | 'unknown'; message: string }
+
+export interface EffectSpec<DB> {
+  /** Unique in the organization: the same effect asked for twice happens once. */
+  key: string
+  kind: string
+  target: string
+  /** What is asked for; only its hash is kept. */
+  request: unknown
+  /** Last checks, in the transaction that records the intent: limits, consent, whether it still fits. */
+  before?(tx: Tx<DB>): Promise<'go' | { stop: string } | { waitMs: number; message: string }>
+  call(): Promise<EffectOutcome>
+  /** Asks the outside system whether the effect happened since then. */
+  lookUp(since: Date): Promise<EffectOutcome | { outcome: 'absent' }>
+  /** Writes what follows from the result, in the transaction that records it. */
+  settle(tx: Tx<DB>, tools: CommitTools, result: EffectResult): Promise<void>
+}
+
+interface Row {
+  state: 'intent' | 'unknown' | 'confirmed' | 'refused' | 'stopped' | 'manual'
+  reference: string | null
+  tries: number
+  absences: number
+  intendedAt: Date
+  fresh: boolean
+}
+
+/** How long a look-up that found nothing must be confirmed by a second one before the call is made again. */
+const absenceConfirmMs = 5_000
+
+/**
+ * Does something in an outside system at most once that we know of (reliability.md D16): the intent is committed first, the result
+ * after. When a result is missing (crash, time-out), the outside system is asked; only when it says twice, five seconds apart,
+ * that nothing happened is the call made again. Throws RetryLater when the job must come back; after the job's last try an
+ * outcome that is still unknown is settled as `unknown`, for a person.
+ */
+export async function performEffect<App, DB, Data>(context: JobContext<App, DB, Data>, spec: EffectSpec<DB>): Promise<EffectResult | 'settled before'> {
+  const intent = await context.commit(async (tx) => {
+    const row = await recordIntent(tx, context, spec)
+    if (row.state !== 'intent' && row.state !== 'unknown') return { row, check: 'settled' as const }
+    // A call may be under way or done already: no check may stop it now, only the outside system can tell.
+    if (!row.fresh) return { row, check: 'go' as const }
+    const check = (await spec.before?.(tx)) ?? 'go'
+    if (check !== 'go') await forgetIntent(tx, context.organizationId, spec.key)
+    return { row, check }
+  })
+  if (intent.check === 'settled') return 'settled before'
+  if (typeof intent.check === 'object') {
+    if ('waitMs' in intent.check) throw new RetryLater(intent.check.message, { afterMs: intent.check.waitMs })
+    return settle({ state: 'stopped', message: intent.check.stop })
+  }
+  crashPoint('effect.after_intent')
+  const lastTry = context.attempt >= context.attempts
+
+  if (!intent.row.fresh) {
+    const found = await traced('look up', () => spec.lookUp(intent.row.intendedAt))
+    if (found.outcome === 'done') return settle({ state: 'done', reference: found.reference, at: found.at, foundByLookup: true })
+    if (found.outcome !== 'absent') return unknownOr(found.outcome === 'retry' ? found.afterMs : null, found.message)
+    if (intent.row.absences === 0) {
+      await context.commit((tx) => setState(tx, { state: 'unknown', absences: 1, detail: 'not found at the first look-up' }))
+      if (lastTry) return settle({ state: 'unknown', message: 'The outside system does not show it, and there was no time to ask again.' })
+      throw new RetryLater('The outcome is unknown; asked once, asking again before a new call.', { afterMs: absenceConfirmMs })
+    }
+    await context.commit((tx) => setState(tx, { state: 'intent', absences: 0, detail: 'absent at two look-ups, called again' }))
+  }
+
+  const result = await traced('call', () => spec.call())
+  crashPoint('effect.after_call')
+  meters.effects().add(1, { kind: spec.kind, outcome: result.outcome })
+  switch (result.outcome) {
+    case 'done':
+      return settle({ state: 'done', reference: result.reference, at: result.at, foundByLookup: false })
+    case 'refused':
+      return settle({ state: 'refused', message: result.message })
+    case 'retry': {
+      // The outside system said that it did not take it: there is nothing to look up, the next try starts afresh.
+      if (lastTry) return settle({ state: 'refused', message: result.message })
+      await context.commit((tx) => forgetIntent(tx, context.organizationId, spec.key))
+      throw new RetryLater(result.message, result.afterMs === null ? {} : { afterMs: result.afterMs })
+    }
+    case 'unknown':
+      await context.commit((tx) => setState(tx, { state: 'unknown', absences: 0, detail: result.message }))
+      return unknownOr(1_000, result.message)
+  }
+
+  async function unknownOr(afterMs: number | null, message: string): Promise<EffectResult> {
+    if (lastTry) return settle({ state: 'unknown', message })
+    throw new RetryLater(`The outcome is unknown: ${message}`, afterMs === null ? {} : { afterMs })
+  }
+
+  async function traced<T extends { outcome: string }>(step: string, work: () => Promise<T>): Promise<T> {
+    return inSpan(`${spec.kind} ${step}`, { kind: SpanKind.CLIENT, attributes: { 'parley.effect.key': spec.key } }, work)
+  }
+
+  async function settle(result: EffectResult): Promise<EffectResult> {
+    await context.commit(async (tx, tools) => {
+      await setState(tx, {
+        state: result.state === 'done' ? 'confirmed' : result.state === 'unknown' ? 'manual' : result.state,
+        absences: 0,
+        detail: result.state === 'done' ? null : result.message,
+        reference: result.state === 'done' ? result.reference : null,
+        foundByLookup: result.state === 'done' && result.foundByLookup,
+      })
+      await spec.settle(tx, tools, result)
+      crashPoint('job.before_settle')
+    })
+    crashPoint('effect.after_record')
+    return result
+  }
+
+  async function setState(
+    tx: Tx<DB>,
+    change: { state: Row['state']; absences: number; detail: string | null; reference?: string | null; foundByLookup?: boolean },
+  ): Promise<void> {
+    const settled = change.state !== 'intent' && change.state !== 'unknown'
+    await sql`
+      insert into effects (organization_id, effect_key, kind, target, state, request_sha256, reference, found_by_lookup, absences, detail, settled_at, correlation_id)
+      values (${context.organizationId}, ${spec.key}, ${spec.kind}, ${spec.target}, ${change.state}, ${hash(spec.request)}, ${change.reference ?? null},
+        ${change.foundByLookup ?? false}, ${change.absences}, ${change.detail?.slice(0, 1_000) ?? null}, ${settled ? sql`now()` : null}, ${context.correlationId})
+      on conflict (organization_id, effect_key) do update set state = excluded.state, absences = excluded.absences, detail = excluded.detail,
+        reference = coalesce(excluded.reference, effects.reference), found_by_lookup = excluded.found_by_lookup, settled_at = excluded.settled_at`.execute(tx)
+  }
+}
+
+const hash = (request: unknown) => createHash('sha256').update(JSON.stringify(request)).digest('hex')
+
+async function recordIntent<App, DB, Data>(tx: Tx<DB>, context: JobContext<App, DB, Data>, spec: EffectSpec<DB>): Promise<Row> {
+  const result = await sql<Row>`
+    insert into effects (organization_id, effect_key, kind, target, state, request_sha256, correlation_id)
+    values (${context.organizationId}, ${spec.key}, ${spec.kind}, ${spec.target}, 'intent', ${hash(spec.request)}, ${context.correlationId})
+    on conflict (organization_id, effect_key) do update set tries = effects.tries + 1
+    returning state, reference, tries, absences, intended_at, (xmax = 0) as fresh`.execute(tx)
+  const row = result.rows[0]
+  if (!row) throw new Error('Recording an intent answered nothing.')
+  return row
+}
+
+/** A person asks for the effect again: the next call of performEffect starts from nothing. */
+export async function forgetIntent<DB>(tx: Tx<DB>, organizationId: string, key: string): Promise<void> {
+  await sql`delete from effects where organization_id = ${organizationId} and effect_key = ${key}`.execute(tx)
+}

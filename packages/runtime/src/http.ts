@@ -1,0 +1,172 @@
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import { BodyError, parseJson } from '@parley/contracts/json'
+import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { randomUUIDv7 } from 'node:crypto'
+import { z } from 'zod'
+import { AppError, classify, describe, type ErrorCode, errorStatus } from './errors.ts'
+import type { Logger } from './log.ts'
+import { currentTraceparent, inSpan, meters, SpanKind } from './telemetry.ts'
+import type { Authenticate, CommitFn, ReadFn, Route } from './types.ts'
+
+export interface DoorOptions {
+  log: Logger
+  /** Proxies whose X-Forwarded-For is believed, as CIDR blocks; a hop count could be spoofed (reliability.md D32). */
+  trustProxy: readonly string[]
+  /** Requests per minute from one address before 429. */
+  requestsPerMinute: number
+}
+
+const bodyLimitBytes = 1024 * 1024
+
+/** The HTTP server of one process, hardened as reliability.md D32 says. Routes are added before it listens. */
+export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
+  const door = fastify({
+    loggerInstance: options.log.child({}, { level: 'warn' }) as FastifyBaseLogger,
+    bodyLimit: bodyLimitBytes,
+    requestTimeout: 10_000,
+    connectionTimeout: 15_000,
+    handlerTimeout: 8_000,
+    keepAliveTimeout: 65_000,
+    maxRequestsPerSocket: 10_000,
+    http: { headersTimeout: 5_000, maxHeaderSize: 16_384 },
+    trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
+    genReqId: () => randomUUIDv7(),
+    requestIdHeader: false,
+    return503OnClosing: true,
+    forceCloseConnections: 'idle',
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 256, ignoreDuplicateSlashes: false, ignoreTrailingSlash: false },
+  })
+  await door.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } } })
+  await door.register(rateLimit, {
+    max: options.requestsPerMinute,
+    timeWindow: 60_000,
+    errorResponseBuilder: (_request, context) =>
+      new AppError('too_many_requests', `Too many requests from this address: at most ${context.max} a minute.`, { details: { retryAfterMs: context.ttl } }),
+  })
+  door.removeAllContentTypeParsers()
+  door.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    if (body.length === 0) return done(null, undefined)
+    try {
+      done(null, parseJson(body as Buffer, { duplicateKeys: 'refuse' }).value)
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+  door.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options.log))
+  door.setNotFoundHandler((request, reply) => answerError(new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request)}.`), request, reply, options.log))
+  door.addHook('onResponse', (request, reply, done) => {
+    meters.requests().record(reply.elapsedTime / 1000, {
+      method: request.method,
+      route: request.routeOptions.url ?? 'none',
+      status: reply.statusCode,
+    })
+    done()
+  })
+  return door
+}
+
+const pathOf = (request: FastifyRequest) => request.url.split('?')[0]?.slice(0, 200) ?? ''
+
+/** The one shape of every error answer: `{ error: { code, message, details? } }`. */
+export function errorBody(code: string, message: string, details?: unknown) {
+  return { error: details === undefined ? { code, message } : { code, message, details } }
+}
+
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
+  const answer = publicError(error)
+  if (answer.code === 'internal') {
+    // Logged once, here, whole; the caller gets the id to quote.
+    log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a request failed through our fault')
+  }
+  if (answer.code === 'unavailable') void reply.header('retry-after', '2')
+  if (answer.code === 'too_many_requests') void reply.header('retry-after', '60')
+  void reply.code(errorStatus[answer.code]).send(errorBody(answer.code, answer.message, answer.details))
+}
+
+/** What the caller may know of an error. */
+export function publicError(error: unknown): { code: ErrorCode; message: string; details?: unknown } {
+  if (error instanceof AppError) return { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }) }
+  if (error instanceof BodyError) return { code: 'invalid', message: error.message, details: { reason: error.code } }
+  const { code } = describe(error)
+  switch (code) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return { code: 'unsupported_media_type', message: 'The body must be application/json.' }
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return { code: 'too_large', message: 'The body is too large.' }
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+    case 'FST_ERR_BAD_URL':
+    case 'FST_ERR_CTP_INVALID_TYPE':
+      return { code: 'invalid', message: 'The request cannot be read.' }
+    case 'FST_ERR_HANDLER_TIMEOUT':
+    case 'FST_ERR_REOPENED_CLOSE_SERVER':
+      return { code: 'unavailable', message: 'This takes too long right now. Try again.' }
+  }
+  const status = (error as { statusCode?: unknown })?.statusCode
+  if (typeof status === 'number' && status >= 400 && status < 500) return { code: 'invalid', message: 'The request cannot be read.' }
+  const kind = classify(error)
+  if (kind === 'outage' || kind === 'retry') return { code: 'unavailable', message: 'A part of the system is away for a moment. Try again.' }
+  return { code: 'internal', message: 'Something went wrong on our side.' }
+}
+
+/** What a route needs of its service. */
+export interface RouteHost {
+  serviceName: string
+  app: unknown
+  log: Logger
+  authenticate: Authenticate
+  read(organizationId: string): ReadFn<never>
+  commit(organizationId: string, correlationId: string): CommitFn<never>
+}
+
+/** Adds a route, and the other paths it answers to. Input is parsed with its schemas; an unknown or wrong field is named in the 400. */
+export function addRoute(door: FastifyInstance, route: Route<never, never>, host: RouteHost): void {
+  const places = [{ method: route.method, url: route.path }, ...route.also.map(parsePlace)]
+  for (const { method, url } of places) {
+    door.route({
+      method,
+      url,
+      handler: (request, reply) =>
+        inSpan(`${method} ${url}`, { kind: SpanKind.SERVER, parent: headerText(request.headers['traceparent']) }, async () => {
+          const caller = await host.authenticate(request, route.scope)
+          const params = parseInput('path', route.params, request.params)
+          const query = parseInput('query', route.query, request.query)
+          const body = parseInput('body', route.body, request.body)
+          const result = await route.run({
+            params,
+            query,
+            body,
+            caller,
+            app: host.app as never,
+            read: host.read(caller.organizationId),
+            commit: host.commit(caller.organizationId, request.id),
+            requestId: request.id,
+            log: host.log,
+          })
+          const traceparent = currentTraceparent()
+          if (traceparent !== undefined) void reply.header('traceparent', traceparent)
+          return reply.code(route.status).send(result)
+        }),
+    })
+  }
+}
+
+/** `POST /path` of a route's `also`. */
+export function parsePlace(text: string): { method: Route['method']; url: string } {
+  const [method, url] = text.split(' ')
+  if (!method || !url?.startsWith('/')) throw new TypeError(`'${text}' is not a method and a path.`)
+  return { method: method as Route['method'], url }
+}
+
+const headerText = (value: string | string[] | undefined) => (typeof value === 'string' ? value : undefined)
+
+function parseInput(where: string, schema: z.ZodType | undefined, input: unknown): unknown {
+  if (!schema) return undefined
+  const parsed = schema.safeParse(input ?? {})
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.slice(0, 20).map((issue) => ({ field: [where, ...issue.path].join('.'), problem: issue.message }))
+  const first = problems[0]
+  throw new AppError('invalid', first ? `${first.field}: ${first.problem}` : `The ${where} is wrong.`, { details: problems })
+}

@@ -1,0 +1,402 @@
+import { PgBoss } from 'pg-boss'
+import type { Database, Session } from './db.ts'
+import { classify, describe, LeaseLost, Permanent, RetryLater } from './errors.ts'
+import type { Logger } from './log.ts'
+import { deadQueue, jobSchemaOf } from './schema.ts'
+import { recordDeadJob } from './dead-letters.ts'
+import { currentTraceparent, inSpan, meters, observe, SpanKind } from './telemetry.ts'
+import type { CommitFn, Job, ReadFn } from './types.ts'
+import { type JobRequest, Unit } from './unit.ts'
+
+/** What a job row carries beside the job's own data. */
+interface JobPayload {
+  organizationId: string
+  correlationId: string
+  causationId?: string
+  traceparent?: string
+  data: unknown
+}
+
+interface Claimed {
+  id: string
+  retry_count: number
+  retry_limit: number
+  expire_seconds: number
+  data: JobPayload
+}
+
+export type JobInserter = (session: Session<never>, requests: readonly JobRequest[]) => Promise<void>
+
+const payloadOf = (request: JobRequest): JobPayload => ({
+  organizationId: request.organizationId,
+  correlationId: request.correlationId,
+  ...(request.causationId === undefined ? {} : { causationId: request.causationId }),
+  ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
+  data: request.data,
+})
+
+/**
+ * Writes job rows in the caller's transaction. pg-boss' own insert drops a second waiting run of a `stately` key without locking
+ * the first, so a run that starts between that and our commit would miss what the commit wrote, and nobody would run again.
+ * Touching the waiting row instead locks it: the fetch (SKIP LOCKED) leaves it alone until this commit is visible.
+ */
+export function jobInserter(serviceName: string): JobInserter {
+  const schema = jobSchemaOf(serviceName)
+  const insert = (conflict: string) => `
+    insert into ${schema}.job_common (name, data, priority, start_after, singleton_key, expire_seconds, deletion_seconds, keep_until,
+      retry_limit, retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds)
+    select q.name, r.data, coalesce(r.priority, 0), coalesce(r.start_after, now()), r.key, q.expire_seconds, q.deletion_seconds,
+      coalesce(r.start_after, now()) + q.retention_seconds * interval '1s', q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max,
+      q.policy, q.dead_letter, q.heartbeat_seconds
+    from json_to_recordset($1::json) as r (queue text, data jsonb, priority int, start_after timestamptz, key text)
+    join ${schema}.queue q on q.name = r.queue and (q.policy = 'stately') = $2
+    ${conflict}`
+  const plain = insert('')
+  const merging = insert(`on conflict (name, state, coalesce(singleton_key, '')) where state <= 'active' and policy = 'stately'
+    do update set start_after = least(job_common.start_after, excluded.start_after)`)
+  return async (session, requests) => {
+    if (requests.length === 0) return
+    // One statement may touch a waiting row only once: of several requests for one key, the first speaks for all.
+    const seen = new Set<string>()
+    const rows = requests.filter((request) => {
+      if (request.options.key === undefined) return true
+      const id = `${request.queue}\n${request.options.key}`
+      if (seen.has(id) && stately.get(serviceName)?.has(request.queue)) return false
+      seen.add(id)
+      return true
+    })
+    const list = JSON.stringify(
+      rows.map((request) => ({
+        queue: request.queue,
+        data: payloadOf(request),
+        priority: request.options.priority ?? null,
+        start_after: request.options.startAfter?.toISOString() ?? null,
+        key: request.options.key ?? null,
+      })),
+    )
+    const kinds = new Set(rows.map((request) => stately.get(serviceName)?.has(request.queue) ?? false))
+    if (kinds.has(false)) await session.query(plain, [list, false])
+    if (kinds.has(true)) await session.query(merging, [list, true])
+  }
+}
+
+/** Which queues of a service are stately, known from its job list. */
+const stately = new Map<string, Set<string>>()
+
+export interface JobRunner {
+  inserter: JobInserter
+  /** Looks for due runs now; `delayMs` later for those that wait that long. */
+  wake(queue: string, delayMs?: number): void
+  /** Nothing is running here and nothing is due. */
+  idle(): Promise<boolean>
+  stop(graceMs: number): Promise<void>
+}
+
+export interface JobRunnerOptions {
+  serviceName: string
+  jobs: readonly Job<never, never, never>[]
+  database: Database<never>
+  app: unknown
+  log: Logger
+  /** Called after a commit that wrote events or asked for jobs. */
+  onCommitted(unit: Unit): void
+  pollMs: number
+}
+
+/**
+ * Runs a service's jobs. The queues are pg-boss' (tables, policies, heartbeats, retries, expiry); fetching is our own statement,
+ * because pg-boss' batch fetch of a keyed queue fails as a whole while one of its keys is running (docs/decisions/0004).
+ */
+export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
+  const { serviceName, database, log } = options
+  const schema = jobSchemaOf(serviceName)
+  stately.set(serviceName, new Set(options.jobs.filter((job) => job.settings.policy === 'stately').map((job) => job.name)))
+  const boss = new PgBoss({
+    db: { executeSql: async (text, values) => ({ rows: await database.query<Record<string, unknown>>(text, values ?? []) }) },
+    schema,
+    migrate: false,
+    schedule: false,
+    supervise: true,
+    superviseIntervalSeconds: 5,
+    monitorIntervalSeconds: 5,
+    maintenanceIntervalSeconds: 600,
+    reindex: false,
+    monitorVacuum: false,
+  })
+  boss.on('error', (error) => log.warn({ err: describe(error) }, 'the job queue reported an error'))
+  await boss.start()
+
+  const fetchText = `
+    with due as (
+      select j.id, j.singleton_key, j.created_on, j.priority from ${schema}.job_common j
+      where j.name = $1 and j.state < 'active' and not j.blocked and j.start_after <= now()
+        and (j.policy not in ('singleton', 'stately') or not exists (
+          select 1 from ${schema}.job_common a
+          where a.name = j.name and a.state = 'active' and a.policy = j.policy and coalesce(a.singleton_key, '') = coalesce(j.singleton_key, '')))
+        and (j.policy <> 'key_strict_fifo' or not exists (
+          select 1 from ${schema}.job_common b
+          where b.name = j.name and b.singleton_key = j.singleton_key and b.policy = 'key_strict_fifo' and b.id <> j.id
+            and (b.state in ('active', 'retry', 'failed') or (b.state = 'created' and j.state = 'created' and (b.created_on, b.id) < (j.created_on, j.id)))))
+      order by j.priority desc, j.created_on
+      limit $2
+      for update of j skip locked
+    ), first as (
+      select id from (
+        select id, row_number() over (partition by coalesce(singleton_key, id::text) order by priority desc, created_on, id) as place from due
+      ) ranked where place = 1
+    )
+    update ${schema}.job_common j
+    set state = 'active', started_on = now(), heartbeat_on = now(), retry_count = case when started_on is not null then retry_count + 1 else retry_count end
+    from first where j.name = $1 and j.id = first.id
+    returning j.id, j.retry_count, j.retry_limit, j.expire_seconds, j.data`
+
+  const abort = new AbortController()
+  let stopping = false
+  const loops = options.jobs.map((job) => startQueue(job))
+  const deadLoop = startDeadQueue()
+  const beat = setInterval(() => void heartbeat(), 4_000)
+  const stopGauge = observe('parley.jobs.running', 'Job runs under way.', () =>
+    loops.map((loop) => ({ value: loop.running.size, attributes: { service: serviceName, job: loop.name } })),
+  )
+
+  async function heartbeat(): Promise<void> {
+    for (const loop of loops) {
+      const runs = [...loop.running.values()]
+      if (runs.length === 0) continue
+      try {
+        await boss.touch(loop.name, runs.map((run) => ({ id: run.id, retryCount: run.retry_count })))
+      } catch (error) {
+        log.warn({ err: describe(error), job: loop.name }, 'a heartbeat could not be written')
+      }
+    }
+  }
+
+  function startQueue(job: Job<never, never, never>) {
+    const concurrency = job.settings.concurrency ?? 8
+    const running = new Map<string, Claimed>()
+    let finished: { id: string; retryCount: number }[] = []
+    let settling: Promise<void> | undefined
+    let wanted = true
+    let fetching = false
+    let timer: NodeJS.Timeout | undefined
+
+    /** Runs that end together are settled together. */
+    function settle(run: Claimed): Promise<void> {
+      finished.push({ id: run.id, retryCount: run.retry_count })
+      settling ??= new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
+        const batch = finished
+        finished = []
+        settling = undefined
+        await boss.complete(job.name, batch)
+      })
+      return settling
+    }
+
+    async function runOne(run: Claimed): Promise<void> {
+      const started = performance.now()
+      let outcome = 'done'
+      try {
+        await inSpan(`job ${job.name}`, { kind: SpanKind.CONSUMER, parent: run.data.traceparent, attributes: { 'parley.job.id': run.id } }, () =>
+          execute(job, run),
+        )
+        await settle(run)
+      } catch (error) {
+        outcome = await fail(job, run, error)
+      } finally {
+        running.delete(run.id)
+        meters.jobRuns().record((performance.now() - started) / 1000, { service: serviceName, job: job.name, outcome })
+        pump()
+      }
+    }
+
+    function pump(): void {
+      if (stopping || fetching || !wanted || running.size >= concurrency) return
+      wanted = false
+      fetching = true
+      const room = Math.min(concurrency - running.size, 32)
+      database
+        .query<Claimed>(fetchText, [job.name, room])
+        .then((claimed) => {
+          for (const run of claimed) {
+            running.set(run.id, run)
+            void runOne(run)
+          }
+          if (claimed.length > 0) wanted = true
+        })
+        .catch((error: unknown) => {
+          // Two replicas claimed one key at once: the loser's statement changed nothing, the next look will do.
+          if (describe(error).code !== '23505') log.warn({ err: describe(error), job: job.name }, 'jobs could not be fetched')
+          schedule(200)
+        })
+        .finally(() => {
+          fetching = false
+          pump()
+        })
+    }
+
+    function wake(): void {
+      wanted = true
+      pump()
+    }
+    function schedule(delayMs: number): void {
+      if (stopping) return
+      const early = setTimeout(wake, delayMs)
+      early.unref()
+    }
+    const poll = () => {
+      timer = setTimeout(() => {
+        wake()
+        poll()
+      }, options.pollMs * (0.8 + Math.random() * 0.4))
+    }
+    poll()
+    pump()
+    return {
+      name: job.name,
+      running,
+      wake,
+      schedule,
+      idle: () => running.size === 0 && !fetching && !wanted && settling === undefined,
+      stop: () => clearTimeout(timer),
+    }
+  }
+
+  async function execute(job: Job<never, never, never>, run: Claimed): Promise<void> {
+    const { organizationId, correlationId } = run.data
+    const expiry = AbortSignal.timeout(run.expire_seconds * 1000)
+    const read: ReadFn<never> = (work) => database.transaction(organizationId, (session) => work(session.tx))
+    const commit: CommitFn<never> = async (work) => {
+      const unit = new Unit(serviceName)
+      const result = await database.transaction(organizationId, async (session) => {
+        await holdLease(session, job.name, run)
+        const value = await work(session.tx, unit.tools({ organizationId, correlationId, causationId: run.id }))
+        await unit.flush(session, inserter)
+        return value
+      })
+      options.onCommitted(unit)
+      return result
+    }
+    const traceparent = currentTraceparent()
+    await job.run({
+      data: job.schema.parse(run.data.data),
+      organizationId,
+      app: options.app as never,
+      read,
+      commit,
+      attempt: run.retry_count + 1,
+      attempts: run.retry_limit + 1,
+      signal: AbortSignal.any([expiry, abort.signal]),
+      jobId: run.id,
+      correlationId,
+      traceHeaders: traceparent === undefined ? {} : { traceparent },
+      log: log.child({ job: job.name, jobId: run.id }),
+    })
+  }
+
+  /** Throws LeaseLost unless this try still holds the job; the row stays locked until the commit ends. */
+  async function holdLease(session: Session<never>, queue: string, run: Claimed): Promise<void> {
+    const held = await session.query(
+      `update ${schema}.job_common set heartbeat_on = now() where name = $1 and id = $2 and state = 'active' and retry_count = $3 returning 1`,
+      [queue, run.id, run.retry_count],
+    )
+    if (held.length === 0) throw new LeaseLost(`Run ${run.retry_count + 1} of job ${run.id} no longer holds it.`)
+  }
+
+  /** Decides what becomes of a failed run: nothing (not ours any more), a later try, or the dead letters. */
+  async function fail(job: Job<never, never, never>, run: Claimed, error: unknown): Promise<string> {
+    const what = describe(error)
+    if (error instanceof LeaseLost) {
+      log.info({ job: job.name, jobId: run.id }, 'a run lost its lease and wrote nothing')
+      return 'lease_lost'
+    }
+    const kind = classify(error)
+    const final = kind === 'permanent' || error instanceof Permanent || (kind !== 'outage' && run.retry_count >= run.retry_limit)
+    try {
+      if (final) {
+        await database.transaction(run.data.organizationId, async (session) => {
+          await holdLease(session, job.name, run)
+          await recordDeadJob(session, { job: job.name, jobId: run.id, payload: run.data, error: what, errorClass: kind, attempts: run.retry_count + 1 })
+          await boss.complete(job.name, { id: run.id, retryCount: run.retry_count }, { dead: true }, { db: sessionDb(session) })
+        })
+        meters.deadLetters().add(1, { service: serviceName, handler: job.name })
+        log.error({ job: job.name, jobId: run.id, organizationId: run.data.organizationId, err: error, errorClass: kind }, 'a job was given up')
+        return 'dead'
+      }
+      if (kind === 'bug') log.error({ job: job.name, jobId: run.id, attempt: run.retry_count + 1, err: error }, 'a job run failed')
+      await boss.fail(job.name, { id: run.id, retryCount: run.retry_count }, { message: what.message.slice(0, 500), code: what.code })
+      const afterMs = error instanceof RetryLater ? error.afterMs : undefined
+      if (afterMs !== undefined) {
+        await database.query(
+          `update ${schema}.job_common set start_after = now() + $3 * interval '1 ms' where name = $1 and id = $2 and state = 'retry'`,
+          [job.name, run.id, afterMs],
+        )
+        loops.find((loop) => loop.name === job.name)?.schedule(afterMs + 5)
+      }
+      return 'retry'
+    } catch (failure) {
+      // The database is away: the heartbeat lapses and pg-boss hands the job out again.
+      log.warn({ job: job.name, jobId: run.id, err: describe(failure) }, 'a failed run could not be settled; its lease will lapse')
+      return 'unsettled'
+    }
+  }
+
+  /** Moves jobs that pg-boss gave up on (their worker died or hung each time) into the dead letters. */
+  function startDeadQueue() {
+    let busy: Promise<void> = Promise.resolve()
+    const look = async () => {
+      const claimed = await boss.fetch<JobPayload>(deadQueue, { batchSize: 20, includeMetadata: true })
+      for (const job of claimed) {
+        const source = job as unknown as { sourceName?: string; sourceId?: string; sourceRetryCount?: number }
+        await database.transaction(job.data.organizationId, async (session) => {
+          await recordDeadJob(session, {
+            job: source.sourceName ?? deadQueue,
+            jobId: source.sourceId ?? job.id,
+            payload: job.data,
+            error: { name: 'Expired', code: undefined, message: 'Its worker died or hung on every try.' },
+            errorClass: 'bug',
+            attempts: source.sourceRetryCount ?? 0,
+          })
+          await boss.complete(deadQueue, { id: job.id, retryCount: job.retryCount }, null, { db: sessionDb(session) })
+        })
+        meters.deadLetters().add(1, { service: serviceName, handler: source.sourceName ?? deadQueue })
+      }
+    }
+    const timer = setInterval(() => {
+      busy = busy.then(look).catch((error: unknown) => log.warn({ err: describe(error) }, 'given-up jobs could not be recorded'))
+    }, options.pollMs * 2)
+    return { stop: () => clearInterval(timer), busy: () => busy }
+  }
+
+  const inserter = jobInserter(serviceName)
+  return {
+    inserter,
+    wake(queue, delayMs = 0) {
+      const loop = loops.find((candidate) => candidate.name === queue)
+      if (delayMs <= 0) loop?.wake()
+      else loop?.schedule(delayMs + 2)
+    },
+    async idle() {
+      if (!loops.every((loop) => loop.idle())) return false
+      const due = await database.query(`select 1 from ${schema}.job_common where state < 'completed' and name <> '${deadQueue}' limit 1`)
+      return due.length === 0
+    },
+    async stop(graceMs) {
+      for (const loop of loops) loop.stop()
+      deadLoop.stop()
+      const deadline = performance.now() + graceMs
+      // No new runs from here on; those under way may finish, then their signal aborts.
+      stopping = true
+      const noMore = () => loops.every((loop) => loop.running.size === 0)
+      while (!noMore() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+      abort.abort(new Error('The process is stopping.'))
+      clearInterval(beat)
+      await deadLoop.busy()
+      stopGauge()
+      await boss.stop({ graceful: false, close: false })
+    },
+  }
+}
+
+const sessionDb = (session: Session<never>) => ({
+  executeSql: async (text: string, values?: unknown[]) => ({ rows: await session.query<Record<string, unknown>>(text, values ?? []) }),
+})

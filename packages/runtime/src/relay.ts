@@ -1,0 +1,228 @@
+import { encodeToken } from '@parley/contracts'
+import pg from 'pg'
+import type { Bus } from './bus.ts'
+import { describe } from './errors.ts'
+import type { Logger } from './log.ts'
+import { meters, observe } from './telemetry.ts'
+import { crashPoint } from './crash.ts'
+
+interface Row {
+  seq: string
+  xid: string
+  id: string
+  lane: number
+  type: string
+  organization_id: string
+  key: string
+  envelope: string
+  ready: boolean
+  age: number
+}
+
+export interface Relay {
+  /** Something was committed: look now. */
+  wake(): void
+  /** Everything committed has been published. False also while another replica leads. */
+  idle(): Promise<boolean>
+  leads(): boolean
+  stop(): Promise<void>
+}
+
+export interface RelayOptions {
+  serviceName: string
+  schema: string
+  /** As the relay role. */
+  url: string
+  bus: Bus
+  log: Logger
+  pollMs: number
+}
+
+const batchSize = 512
+const inFlight = 64
+
+/**
+ * Publishes a service's outbox in commit order. One replica leads (advisory lock on its own session). It reads strictly after its
+ * cursor in (xid, seq) order and only below the snapshot horizon, so a transaction that commits late is never skipped
+ * (reliability.md D6); rows are not touched, the cursor is the only thing written. Losing that write is harmless: the same id
+ * is published again and the broker or the handlers refuse it. Events of one key go out one after another, up to 64 keys at a time.
+ * When the stream turns out to be a new one, the cursor goes back 72 hours and the stream is rebuilt from here.
+ */
+export function startRelay(options: RelayOptions): Relay {
+  const { bus, log, schema } = options
+  let stopped = false
+  let client: pg.Client | undefined
+  let leading = false
+  let caughtUp = false
+  let oldestWaitingSeconds = 0
+  let woken = true
+  /** Where this leader is; nobody else moves it while the advisory lock is held. */
+  let cursor = { xid: '0', seq: '0' }
+  let wakeSleeper: (() => void) | undefined
+
+  const stopGauges = observe('parley.outbox.age', 'Age in seconds of the oldest committed event that is not published yet.', () => [
+    { value: oldestWaitingSeconds, attributes: { service: options.serviceName } },
+  ])
+
+  function wake(): void {
+    woken = true
+    wakeSleeper?.()
+  }
+
+  async function sleep(ms: number): Promise<void> {
+    if (woken || stopped) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      wakeSleeper = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    wakeSleeper = undefined
+  }
+
+  /** A pause that news do not cut short: between tries at something that is down. */
+  const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+  async function lead(): Promise<pg.Client> {
+    const connection = new pg.Client({
+      connectionString: options.url,
+      application_name: `parley-relay-${options.serviceName}`,
+      options: `-c search_path=${schema} -c synchronous_commit=off -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5`,
+      connectionTimeoutMillis: 5_000,
+      query_timeout: 10_000,
+      keepAlive: true,
+    })
+    connection.on('error', () => {
+      leading = false
+    })
+    try {
+      await connection.connect()
+      while (!stopped) {
+        const locked = await connection.query<{ held: boolean }>(`select pg_try_advisory_lock(hashtext('parley.relay'), hashtext($1)) as held`, [schema])
+        if (locked.rows[0]?.held) return connection
+        await pause(500)
+      }
+      return connection
+    } catch (error) {
+      await connection.end().catch(() => {})
+      throw error
+    }
+  }
+
+  /** Takes up the cursor, and goes back with it when the stream is not the one it was moved on. */
+  async function takeUp(connection: pg.Client): Promise<void> {
+    const created = await bus.ensureStream()
+    const known = await connection.query<{ xid: string; seq: string; stream_created: string | null }>('select xid, seq, stream_created from relay_cursor')
+    cursor = { xid: known.rows[0]?.xid ?? '0', seq: known.rows[0]?.seq ?? '0' }
+    const before = known.rows[0]?.stream_created ?? null
+    if (before === created) return
+    const start = await connection.query<{ xid: string; seq: string }>(
+      `update relay_cursor set stream_created = $1,
+         (xid, seq) = (select coalesce(min(xid), '0'::xid8), 0 from outbox where created_at > now() - interval '72 hours')
+       returning xid, seq`,
+      [created],
+    )
+    cursor = { xid: start.rows[0]?.xid ?? '0', seq: start.rows[0]?.seq ?? '0' }
+    if (before !== null) log.warn({ stream: bus.stream }, 'the stream is a new one: it is rebuilt from the last 72 hours of the outbox')
+  }
+
+  async function publish(row: Row): Promise<void> {
+    const subject = `${bus.root}.${row.lane}.${row.type}.${encodeToken(row.organization_id)}.${encodeToken(row.key)}`
+    await bus.publish(subject, row.id, row.envelope)
+    meters.published().add(1, { service: options.serviceName })
+  }
+
+  /** Publishes rows in order within each key. Throws the first failure after every started publish has ended. */
+  async function publishAll(rows: Row[]): Promise<void> {
+    const chains = new Map<string, Row[]>()
+    for (const row of rows) {
+      const id = `${row.organization_id}/${row.key}`
+      const chain = chains.get(id)
+      if (chain) chain.push(row)
+      else chains.set(id, [row])
+    }
+    const queue = [...chains.values()]
+    let failure: unknown
+    const worker = async () => {
+      for (let chain = queue.pop(); chain && failure === undefined; chain = queue.pop()) {
+        for (const row of chain) {
+          if (failure !== undefined) return
+          try {
+            await publish(row)
+          } catch (error) {
+            failure = error
+          }
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(inFlight, queue.length) }, worker))
+    if (failure !== undefined) throw failure
+  }
+
+  async function step(connection: pg.Client): Promise<void> {
+    woken = false
+    const { rows } = await connection.query<Row>({
+      name: 'relay-next',
+      text: `select o.seq, o.xid, o.id, o.lane, o.type, o.organization_id, o.key, o.envelope::text as envelope,
+               o.xid < pg_snapshot_xmin(pg_current_snapshot()) as ready, extract(epoch from now() - o.created_at)::float8 as age
+             from outbox o
+             where (o.xid, o.seq) > ($1::xid8, $2::bigint)
+             order by o.xid, o.seq limit ${batchSize}`,
+      values: [cursor.xid, cursor.seq],
+    })
+    const ready = rows.filter((row) => row.ready)
+    oldestWaitingSeconds = rows[0]?.age ?? 0
+    caughtUp = rows.length === 0
+    const last = ready.at(-1)
+    if (!last) {
+      // Rows above the horizon: some transaction is still open, usually for a millisecond or two.
+      if (rows.length > 0) await pause((rows[0]?.age ?? 0) > 1 ? 50 : 2)
+      else await sleep(options.pollMs * (0.8 + Math.random() * 0.4))
+      return
+    }
+    await publishAll(ready)
+    crashPoint('relay.after_publish')
+    crashPoint('relay.before_mark')
+    cursor = { xid: last.xid, seq: last.seq }
+    await connection.query({ name: 'relay-mark', text: 'update relay_cursor set xid = $1, seq = $2', values: [cursor.xid, cursor.seq] })
+  }
+
+  async function main(): Promise<void> {
+    let failures = 0
+    while (!stopped) {
+      try {
+        client = await lead()
+        if (stopped) break
+        leading = true
+        await takeUp(client)
+        failures = 0
+        while (!stopped && leading) await step(client)
+      } catch (error) {
+        const what = describe(error)
+        meters.publishFailures().add(1, { service: options.serviceName })
+        if (failures++ % 20 === 0) log.warn({ err: what }, 'the outbox cannot be published right now; it keeps everything and tries on')
+        // A publish may have failed because the stream is gone: the next round looks, rebuilds it and rewinds.
+        await pause(Math.min(100 * 2 ** Math.min(failures, 5), 2_000) * (0.5 + Math.random()))
+      } finally {
+        leading = false
+        caughtUp = false
+        await client?.end().catch(() => {})
+        client = undefined
+      }
+    }
+  }
+  const done = main()
+
+  return {
+    wake,
+    leads: () => leading,
+    idle: async () => leading && caughtUp && !woken,
+    async stop() {
+      stopped = true
+      wakeSleeper?.()
+      await done
+      stopGauges()
+    },
+  }
+}

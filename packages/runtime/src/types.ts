@@ -1,0 +1,282 @@
+import type { Event, EventType } from '@parley/contracts'
+import type { FastifyInstance } from 'fastify'
+import type { Kysely } from 'kysely'
+import type { z } from 'zod'
+import type { Session } from './db.ts'
+import type { Logger } from './log.ts'
+
+/** An open transaction of one organization: row-level security is set, time-outs are on. Queries take it first. */
+export type Tx<DB> = Kysely<DB>
+
+/** States a fact: it is published if and only if the surrounding commit succeeds. Throws ContractError on bad data. */
+export type Emit = <Data>(type: EventType<Data>, data: Data) => void
+
+export interface LaterOptions {
+  /** Orders or merges runs, as the job's policy says. */
+  key?: string
+  /** Not before then. */
+  startAfter?: Date
+  /** Runs with a smaller number wait for those with a larger one. Default 0. */
+  priority?: number
+}
+
+/** Asks for a job run: it exists if and only if the surrounding commit succeeds. */
+export type Later = <Data>(job: JobRef<Data>, data: Data, options?: LaterOptions) => void
+
+/** What a commit may do beside its rows. */
+export interface CommitTools {
+  emit: Emit
+  later: Later
+}
+
+/** One transaction of the caller's organization: rows, events and jobs together or not at all. May be run again, so it must not touch anything but its arguments. */
+export type CommitFn<DB> = <T>(work: (tx: Tx<DB>, tools: CommitTools) => Promise<T>) => Promise<T>
+
+/** A read-only transaction of the caller's organization. */
+export type ReadFn<DB> = <T>(work: (tx: Tx<DB>) => Promise<T>) => Promise<T>
+
+// --- handlers ---
+
+export interface HandlerContext<App, DB, Data> extends CommitTools {
+  event: Event<Data>
+  app: App
+  /** The open commit. */
+  tx: Tx<DB>
+}
+
+export interface Handler<App = unknown, DB = unknown, Data = unknown> {
+  readonly name: string
+  readonly event: EventType<Data>
+  run(context: HandlerContext<App, DB, Data>): Promise<void>
+}
+
+// --- jobs ---
+
+/** How runs of a job with the same key stand to each other. */
+export type JobPolicy =
+  /** No order, any number at once. */
+  | 'standard'
+  /** One at a time per key. */
+  | 'singleton'
+  /** One running and at most one waiting per key: a second request while one waits changes nothing. */
+  | 'stately'
+  /** Strict order per key; a failed run blocks its key until it is dead-lettered. */
+  | 'key_strict_fifo'
+
+export interface JobSettings {
+  policy?: JobPolicy
+  /** Tries after the first. Default 5. */
+  retryLimit?: number
+  /** Base of the exponential, jittered back-off. Default 2. */
+  retryDelaySeconds?: number
+  /** Longest back-off. Default 300. */
+  retryDelayMaxSeconds?: number
+  /** A run is ended and tried again after this. Default 120. */
+  expireSeconds?: number
+  /** Runs at once in one process. Default 8. */
+  concurrency?: number
+}
+
+/** What `later` needs to know of a job. */
+export interface JobRef<Data> {
+  readonly name: string
+  readonly schema: z.ZodType<Data>
+}
+
+export interface JobContext<App, DB, Data> {
+  data: Data
+  organizationId: string
+  app: App
+  read: ReadFn<DB>
+  /** Fenced: once this run has lost its lease, it throws LeaseLost and writes nothing. */
+  commit: CommitFn<DB>
+  /** Which try this is, from 1, and how many there will be. */
+  attempt: number
+  attempts: number
+  /** Aborts when the run expires or the process must stop. */
+  signal: AbortSignal
+  /** Ids for effect keys and traces. */
+  jobId: string
+  correlationId: string
+  /** W3C trace context to hand to the outside system. */
+  traceHeaders: Record<string, string>
+  log: Logger
+}
+
+export interface Job<App = unknown, DB = unknown, Data = unknown> extends JobRef<Data> {
+  readonly settings: JobSettings
+  run(context: JobContext<App, DB, Data>): Promise<void>
+}
+
+// --- routes ---
+
+/** Who makes a call. Until accounts exist there is one kind: a key of an organization. */
+export interface Caller {
+  organizationId: string
+  /** Never the secret: the id of the key. */
+  keyId: string
+  scopes: readonly string[]
+}
+
+export interface RouteContext<App, DB, Params, Query, Body> {
+  params: Params
+  query: Query
+  body: Body
+  caller: Caller
+  app: App
+  read: ReadFn<DB>
+  commit: CommitFn<DB>
+  /** The call's own id: correlation id of what it causes. */
+  requestId: string
+  log: Logger
+}
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+export interface Route<App = unknown, DB = unknown> {
+  readonly method: HttpMethod
+  /** Fastify path, parameters as `:name`. */
+  readonly path: string
+  /** Other paths that answer alike, `METHOD /path`: those of the source documents. */
+  readonly also: readonly string[]
+  readonly summary: string
+  readonly scope: string
+  readonly params: z.ZodType | undefined
+  readonly query: z.ZodType | undefined
+  readonly body: z.ZodType | undefined
+  readonly reply: z.ZodType
+  readonly status: number
+  run(context: RouteContext<App, DB, unknown, unknown, unknown>): Promise<unknown>
+}
+
+export interface RouteSpec<App, DB, Params, Query, Body, Reply> {
+  method: HttpMethod
+  path: string
+  also?: readonly string[]
+  summary: string
+  /** What the caller's key must allow, `noun:read` or `noun:write`. */
+  scope: string
+  params?: z.ZodType<Params>
+  query?: z.ZodType<Query>
+  body?: z.ZodType<Body>
+  reply: z.ZodType<Reply>
+  /** Default 200. */
+  status?: number
+  run(context: RouteContext<App, DB, Params, Query, Body>): Promise<Reply>
+}
+
+// --- services ---
+
+/** One step of a service's schema, run once, in the order of its name, by the owner role. `up` is SQL. */
+export interface Migration {
+  readonly name: string
+  readonly up: string
+}
+
+/** What the runtime gives a service when it opens. */
+export interface OpenContext<DB, Config> {
+  config: Config
+  log: Logger
+  /** Read and commit for work that no handler, job or route started (provisioning, streams). */
+  database: ServiceDatabase<DB>
+  now(): Date
+}
+
+export interface ServiceDatabase<DB> {
+  read<T>(organizationId: string, work: (tx: Tx<DB>) => Promise<T>): Promise<T>
+  commit<T>(
+    origin: { organizationId: string; correlationId?: string; causationId?: string },
+    work: (tx: Tx<DB>, tools: CommitTools) => Promise<T>,
+  ): Promise<T>
+  /**
+   * Calls `listener` soon after any commit of this service by any replica, at most every 20 ms; returns the unsubscribe.
+   * A missed wake is possible: poll beside it.
+   */
+  onCommit(listener: () => void): () => void
+  /** The bare transaction, for a hot path that writes many organizations' rows at once; null: no organization is set yet. Call `wake` after it. */
+  transaction<T>(organizationId: string | null, work: (session: Session<DB>) => Promise<T>): Promise<T>
+  /** Events were written to the outbox by `transaction`. */
+  wake(): void
+}
+
+export interface Service<App = unknown, DB = unknown, Config = unknown> {
+  /** Also the name of its Postgres schema, with '-' as '_'. */
+  readonly name: string
+  readonly summary: string
+  /** What it reads from the environment. */
+  readonly config: z.ZodType<Config>
+  readonly routes: readonly Route<App, DB>[]
+  readonly handlers: readonly Handler<App, DB, never>[]
+  readonly jobs: readonly Job<App, DB, never>[]
+  readonly migrations: readonly Migration[]
+  /** The events it states. */
+  readonly states: readonly EventType<never>[]
+  open(context: OpenContext<DB, Config>): Promise<App>
+  close?(app: App): Promise<void>
+  /** Routes that need the raw request (webhooks, streams); everything else is a Route. */
+  plugin?(fastify: FastifyInstance, app: App, context: OpenContext<DB, Config> & { authenticate: Authenticate }): Promise<void>
+}
+
+/** Reads the bearer credential of a request. Throws AppError unauthenticated, or forbidden when the scope is missing. */
+export type Authenticate = (request: { headers: Record<string, string | string[] | undefined> }, scope: string) => Promise<Caller>
+
+/** `on`, `job` and `route` for one service's App and tables: what src/app.ts exports. */
+export function kit<App, DB>() {
+  return {
+    on<Data>(
+      name: string,
+      event: EventType<Data>,
+      run: (context: HandlerContext<App, DB, Data>) => Promise<void>,
+    ): Handler<App, DB, Data> {
+      return { name, event, run }
+    },
+    job<Data>(
+      name: string,
+      schema: z.ZodType<Data>,
+      settings: JobSettings,
+      run: (context: JobContext<App, DB, Data>) => Promise<void>,
+    ): Job<App, DB, Data> {
+      return { name, schema, settings, run }
+    },
+    route<Params = undefined, Query = undefined, Body = undefined, Reply = unknown>(
+      spec: RouteSpec<App, DB, Params, Query, Body, Reply>,
+    ): Route<App, DB> {
+      return {
+        method: spec.method,
+        path: spec.path,
+        also: spec.also ?? [],
+        summary: spec.summary,
+        scope: spec.scope,
+        params: spec.params,
+        query: spec.query,
+        body: spec.body,
+        reply: spec.reply,
+        status: spec.status ?? 200,
+        run: (context) => spec.run(context as RouteContext<App, DB, Params, Query, Body>),
+      }
+    },
+  }
+}
+
+/** Names a service; its lists are checked for doubles at start. */
+export function defineService<App, DB, Config>(spec: {
+  name: string
+  summary: string
+  config: z.ZodType<Config>
+  routes?: readonly Route<App, DB>[]
+  handlers?: readonly { name: string; event: EventType<never>; run(context: never): Promise<void> }[]
+  jobs?: readonly { name: string; schema: z.ZodType; settings: JobSettings; run(context: never): Promise<void> }[]
+  migrations: readonly Migration[]
+  states?: readonly { type: string; version: number }[]
+  open(context: OpenContext<DB, Config>): Promise<App>
+  close?(app: App): Promise<void>
+  plugin?(fastify: FastifyInstance, app: App, context: OpenContext<DB, Config> & { authenticate: Authenticate }): Promise<void>
+}): Service<App, DB, Config> {
+  return {
+    routes: [],
+    ...spec,
+    handlers: (spec.handlers ?? []) as unknown as readonly Handler<App, DB, never>[],
+    jobs: (spec.jobs ?? []) as unknown as readonly Job<App, DB, never>[],
+    states: (spec.states ?? []) as readonly EventType<never>[],
+  }
+}

@@ -1,0 +1,122 @@
+import { ContractError, type Event, type EventType, findEvent, laneOf, toEnvelope } from '@parley/contracts'
+import { randomUUIDv7 } from 'node:crypto'
+import type { Session } from './db.ts'
+import type { JobInserter } from './jobs.ts'
+import { currentTraceparent } from './telemetry.ts'
+import type { CommitTools, JobRef, LaterOptions } from './types.ts'
+
+/** Where a unit of work comes from; every event and job of it carries this on. */
+export interface Origin {
+  organizationId: string
+  correlationId: string
+  causationId: string | undefined
+}
+
+export interface OutboxRow {
+  id: string
+  organizationId: string
+  lane: number
+  type: string
+  key: string
+  correlationId: string
+  envelope: string
+}
+
+/** Bytes that an event may take in the outbox and on the bus. */
+export const largestEventBytes = 64 * 1024
+
+/** The outbox row of one event. Throws ContractError when the data breaks the contract or is too large. */
+export function outboxRow<Data>(source: string, origin: Origin, type: EventType<Data>, data: Data, traceparent = currentTraceparent()): OutboxRow {
+  if (findEvent(type.type, type.version) === undefined) throw new ContractError(`${type.type} is not a declared event.`)
+  const parsed = type.schema.safeParse(data)
+  if (!parsed.success) throw new ContractError(`${type.type} cannot be stated: ${parsed.error.message}`)
+  const event: Event<Data> = {
+    id: randomUUIDv7(),
+    type: type.type,
+    version: type.version,
+    source,
+    time: new Date().toISOString(),
+    key: type.keyOf(parsed.data),
+    organizationId: origin.organizationId,
+    causationId: origin.causationId,
+    correlationId: origin.correlationId,
+    traceparent,
+    data: parsed.data,
+  }
+  const envelope = JSON.stringify(toEnvelope(event))
+  if (Buffer.byteLength(envelope) > largestEventBytes) throw new ContractError(`${type.type} exceeds ${largestEventBytes} bytes.`)
+  return {
+    id: event.id,
+    organizationId: event.organizationId,
+    lane: laneOf(event.organizationId, event.key),
+    type: event.type,
+    key: event.key,
+    correlationId: event.correlationId,
+    envelope,
+  }
+}
+
+/** Appends events to the outbox of the session's service, in order, as one statement. */
+export async function insertOutbox(session: Session<never>, rows: readonly OutboxRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await session.query(
+    `insert into outbox (id, organization_id, lane, type, key, correlation_id, envelope)
+     select * from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::json[])`,
+    [
+      rows.map((row) => row.id),
+      rows.map((row) => row.organizationId),
+      rows.map((row) => row.lane),
+      rows.map((row) => row.type),
+      rows.map((row) => row.key),
+      rows.map((row) => row.correlationId),
+      rows.map((row) => row.envelope),
+    ],
+  )
+}
+
+export interface JobRequest {
+  queue: string
+  organizationId: string
+  data: unknown
+  options: LaterOptions
+  correlationId: string
+  causationId: string | undefined
+  traceparent: string | undefined
+}
+
+/** Collects what one or more pieces of work state and ask for, until their commit writes it. */
+export class Unit {
+  readonly rows: OutboxRow[] = []
+  readonly jobs: JobRequest[] = []
+  readonly #source: string
+
+  constructor(source: string) {
+    this.#source = source
+  }
+
+  /** The tools for one piece of work. */
+  tools(origin: Origin): CommitTools {
+    return {
+      emit: <Data>(type: EventType<Data>, data: Data) => {
+        this.rows.push(outboxRow(this.#source, origin, type, data))
+      },
+      later: <Data>(job: JobRef<Data>, data: Data, options: LaterOptions = {}) => {
+        this.jobs.push({
+          queue: job.name,
+          organizationId: origin.organizationId,
+          data: job.schema.parse(data),
+          options,
+          correlationId: origin.correlationId,
+          causationId: origin.causationId,
+          traceparent: currentTraceparent(),
+        })
+      },
+    }
+  }
+
+  /** Writes what was collected for the session's current organization; the caller commits afterwards. */
+  async flush(session: Session<never>, inserter: JobInserter, from: { rows: number; jobs: number } = { rows: 0, jobs: 0 }): Promise<void> {
+    await insertOutbox(session, this.rows.slice(from.rows))
+    await inserter(session, this.jobs.slice(from.jobs))
+  }
+}
