@@ -1,0 +1,14 @@
+import { createServer } from 'node:net'
+
+/** A port on 127.0.0.1 that was free a moment ago. Somebody may take it before it is bound, so the caller must be ready to retry. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('The system gave no port.')
+  return address.port
+}

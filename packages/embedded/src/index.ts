@@ -1,0 +1,5 @@
+export { type Infrastructure, type InfrastructureOptions, startInfrastructure } from './infrastructure.ts'
+export { type Nats, type NatsOptions, startNats } from './nats.ts'
+export { checkNatsVersion, findNatsServer, oldestNats } from './nats-binary.ts'
+export { type Log, type Postgres, type PostgresOptions, startPostgres } from './postgres.ts'
+export { compareVersions, formatVersion, parseVersion, type Version } from './version.ts'
