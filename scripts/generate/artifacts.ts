@@ -5,6 +5,7 @@ import { snapshotOf } from '../../packages/contracts/src/compatibility.ts'
 import { allEvents } from '../../packages/contracts/src/index.ts'
 import { asyncapi } from './asyncapi.ts'
 import { printJson } from './json-schema.ts'
+import { kubernetes } from './k8s.ts'
 import { openapi } from './openapi.ts'
 import { findServices } from './services.ts'
 
@@ -27,5 +28,6 @@ export async function artifacts(root: string): Promise<Artifact[]> {
     { path: snapshotPath, text: printJson(snapshotOf(events)) },
     { path: 'docs/asyncapi.json', text: printJson(asyncapi(events, participants, version)) },
     { path: 'docs/openapi.json', text: printJson(openapi(services, version)) },
+    ...kubernetes(services, version),
   ]
 }

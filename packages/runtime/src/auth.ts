@@ -39,7 +39,10 @@ export function createKey(organizationId: string, scopes: readonly string[]): { 
   const keyId = createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 12)
   const secret = base62(randomBytes(32), 43)
   const body = `ply_live_${keyId}_${secret}`
-  return { key: `${body}${checksum(body)}`, stored: { keyId, organizationId, hash: hashOf(keyId, secret).toString('hex'), scopes: [...scopes] } }
+  return {
+    key: `${body}${checksum(body)}`,
+    stored: { keyId, organizationId, hash: hashOf(keyId, secret).toString('hex'), scopes: [...scopes] },
+  }
 }
 
 /** True when a caller's scopes allow `wanted`: the same, `noun:*`, or `*`. */

@@ -1,5 +1,17 @@
 import { encodeToken } from '@parley/contracts'
-import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream, type JetStreamClient, JetStreamApiCodes, JetStreamApiError, type JetStreamManager, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  jetstream,
+  type JetStreamClient,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream'
 import { connect, type Msg, type NatsConnection, nanos, type Subscription } from '@nats-io/transport-node'
 import { describe } from './errors.ts'
 import type { Logger } from './log.ts'
@@ -34,7 +46,11 @@ export interface LaneReaderOptions {
   lane: number
   types: readonly string[]
   position: number
+  /** The stream that the position counts in. */
+  streamCreated: string
   onMessage(message: LaneMessage): void
+  /** The stream is another one now; this reader has stopped. */
+  onStreamChanged(): void
   /** True while the reader should not ask for more. */
   full(): boolean
 }
@@ -81,7 +97,9 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   const version = nc.info?.version ?? '0.0.0'
   if (version.localeCompare(oldestServer, undefined, { numeric: true }) < 0) {
     await nc.close()
-    throw new Error(`nats-server ${version} is too old: ${oldestServer} or newer is needed, because older ones cannot fsync before they acknowledge.`)
+    throw new Error(
+      `nats-server ${version} is too old: ${oldestServer} or newer is needed, because older ones cannot fsync before they acknowledge.`,
+    )
   }
   const js: JetStreamClient = jetstream(nc, { timeout: 5_000 })
   const jsm: JetStreamManager = await jetstreamManager(nc, { timeout: 5_000, checkAPI: false })
@@ -108,8 +126,18 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     } catch (error) {
       if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error
     }
-    return (await jsm.streams.add(streamConfig)).created
+    const { created } = await jsm.streams.add(streamConfig)
+    // Readers of the lost stream would notice by its silence, in seconds; this tells them at once.
+    nc.publish(streamNews)
+    return created
   }
+  const streamNews = `poke.${root}.stream`
+  const readers = new Set<{ reopen(why: string): void }>()
+  nc.subscribe(streamNews, {
+    callback: () => {
+      for (const reader of readers) reader.reopen('a new stream')
+    },
+  })
 
   return {
     root,
@@ -119,7 +147,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     async publish(subject, id, payload) {
       await js.publish(subject, payload, { msgID: id, timeout: 5_000, expect: { streamName: stream } })
     },
-    readLane: (reader) => readLane(nc, jsm, options, stream, reader),
+    readLane: (reader) => readLane(nc, jsm, options, stream, readers, reader),
     poke(topic) {
       if (!nc.isClosed()) nc.publish(`poke.${root}.${encodeToken(topic)}`)
     },
@@ -168,7 +196,14 @@ async function watch(nc: NatsConnection, log: Logger): Promise<void> {
  * handled, so a slow lane would pile up in memory. The broker keeps no acknowledgements: the position is in Postgres, in the
  * handlers' own transaction, and any doubt (a gap, silence, a lost consumer) is resolved by reading again from there.
  */
-function readLane(nc: NatsConnection, jsm: JetStreamManager, options: BusOptions, stream: string, reader: LaneReaderOptions): LaneReader {
+function readLane(
+  nc: NatsConnection,
+  jsm: JetStreamManager,
+  options: BusOptions,
+  stream: string,
+  readers: Set<{ reopen(why: string): void }>,
+  reader: LaneReaderOptions,
+): LaneReader {
   const inbox = `_INBOX.lane.${reader.name}.${Math.random().toString(36).slice(2)}`
   let position = reader.position
   let generation = 0
@@ -180,7 +215,9 @@ function readLane(nc: NatsConnection, jsm: JetStreamManager, options: BusOptions
   let stopped = false
   let opening: Promise<void> | undefined
 
-  const subscription: Subscription = nc.subscribe(`${inbox}.*`, { callback: (error, message) => (error ? reopen('subscription') : receive(message)) })
+  const subscription: Subscription = nc.subscribe(`${inbox}.*`, {
+    callback: (error, message) => (error ? reopen('subscription') : receive(message)),
+  })
 
   function receive(message: Msg): void {
     lastHeard = performance.now()
@@ -241,6 +278,12 @@ function readLane(nc: NatsConnection, jsm: JetStreamManager, options: BusOptions
   async function open(why: string): Promise<void> {
     for (let tries = 0; !stopped; tries++) {
       try {
+        const { created } = await jsm.streams.info(stream)
+        if (created !== reader.streamCreated) {
+          // Sequences of the lost stream mean nothing in this one; waiting for them would be waiting for ever.
+          reader.onStreamChanged()
+          return
+        }
         generation++
         const info = await jsm.consumers.add(stream, {
           name: `${reader.name}-g${generation}`,
@@ -270,6 +313,8 @@ function readLane(nc: NatsConnection, jsm: JetStreamManager, options: BusOptions
   const monitor = setInterval(() => {
     if (consumer !== undefined && outstanding > 0 && performance.now() - lastHeard > 3 * heartbeatMs) reopen('silence')
   }, heartbeatMs)
+  const self = { reopen }
+  readers.add(self)
   reopen('start')
 
   return {
@@ -277,6 +322,7 @@ function readLane(nc: NatsConnection, jsm: JetStreamManager, options: BusOptions
     pending: () => pending,
     async stop() {
       stopped = true
+      readers.delete(self)
       clearInterval(monitor)
       subscription.unsubscribe()
       await opening

@@ -34,7 +34,11 @@ export function secret(minLength = 1): z.ZodType<Secret> {
 
 /** An environment number with a default. */
 export function number(fallback: number, range: { min?: number; max?: number } = {}): z.ZodType<number> {
-  return z.coerce.number().min(range.min ?? 0).max(range.max ?? Number.MAX_SAFE_INTEGER).default(fallback)
+  return z.coerce
+    .number()
+    .min(range.min ?? 0)
+    .max(range.max ?? Number.MAX_SAFE_INTEGER)
+    .default(fallback)
 }
 
 /** An environment switch: 1/true/yes/on or 0/false/no/off. */
@@ -53,5 +57,7 @@ export function readConfig<T>(schema: z.ZodType<T>, environment: Record<string, 
   const result = schema.safeParse(present)
   if (result.success) return result.data
   const problems = result.error.issues.map((issue) => `  ${issue.path.join('.') || '(environment)'}: ${issue.message}`)
-  throw new ConfigError(`The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.join('\n')}`)
+  throw new ConfigError(
+    `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.join('\n')}`,
+  )
 }

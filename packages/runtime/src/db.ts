@@ -64,7 +64,8 @@ function kyselyOn<DB>(client: pg.ClientBase): Kysely<DB> {
   const connection: DatabaseConnection = {
     async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
       const result = await run<R & object>(client, query.sql, query.parameters)
-      const changed = result.command === 'INSERT' || result.command === 'UPDATE' || result.command === 'DELETE' || result.command === 'MERGE'
+      const changed =
+        result.command === 'INSERT' || result.command === 'UPDATE' || result.command === 'DELETE' || result.command === 'MERGE'
       return changed ? { rows: result.rows, numAffectedRows: BigInt(result.rowCount ?? 0) } : { rows: result.rows }
     },
     streamQuery() {
@@ -136,7 +137,9 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
     }
     client.on('error', onError)
     try {
-      await client.query(organizationId === null ? 'begin' : `begin; select set_config('app.organization_id', '${organizationId}', true)`)
+      await client.query(
+        organizationId === null ? 'begin' : `begin; select set_config('app.organization_id', '${organizationId}', true)`,
+      )
       const result = await work({
         tx: kysely,
         query: async <Row>(text: string, values: unknown[] = []) => (await run<Row & object>(client, text, values)).rows,
@@ -146,7 +149,8 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
       })
       const committed = await client.query('commit')
       // Postgres answers COMMIT of a failed transaction with ROLLBACK and no error; taking that for success would lose work.
-      if (committed.command !== 'COMMIT') throw new Error('The transaction was rolled back although no statement of it reported an error.')
+      if (committed.command !== 'COMMIT')
+        throw new Error('The transaction was rolled back although no statement of it reported an error.')
       return result
     } catch (error) {
       if (classify(error) === 'outage') broken ??= error as Error

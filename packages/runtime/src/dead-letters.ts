@@ -1,12 +1,21 @@
-import type { Event } from '@parley/contracts'
+import { type Event, findEvent } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Session } from './db.ts'
-import type { describe, ErrorClass } from './errors.ts'
+import type { ErrorClass } from './errors.ts'
+import { looseEnvelope } from './lane-item.ts'
+import type { Logger } from './log.ts'
+import { describe } from './errors.ts'
+import { meters } from './telemetry.ts'
 
-type Described = ReturnType<typeof describe>
+/** An error as it is kept: never with the values it happened on. */
+export type ErrorText = ReturnType<typeof describe>
 
 const longest = 2_000
-const errorText = (error: Described) => `${error.name}${error.code === undefined ? '' : ` ${error.code}`}: ${error.message}`.slice(0, longest)
+
+export function errorText(error: ErrorText): string {
+  const text = `${error.name}${error.code === undefined ? '' : ` ${error.code}`}: ${error.message}`
+  return text.slice(0, longest).replaceAll('\0', '')
+}
 
 /** An event that a handler could not take: why, and what happens next. */
 export interface ParkedEvent {
@@ -14,10 +23,10 @@ export interface ParkedEvent {
   event: Event
   envelope: string
   lane: number
-  /** `retrying`: tried again at nextAt. `waiting`: behind an earlier one of its key. `dead`: a person decides. */
+  /** `retrying`: tried again after delayMs. `waiting`: behind an earlier one of its key. `dead`: a person decides. */
   state: 'retrying' | 'waiting' | 'dead'
-  error: Described | undefined
-  errorClass: ErrorClass | undefined
+  error?: ErrorText
+  errorClass?: ErrorClass
   attempts: number
   delayMs: number
 }
@@ -46,25 +55,57 @@ export async function parkEvent(session: Session<never>, parked: ParkedEvent): P
   )
 }
 
+/**
+ * Records a message that is no event of ours. A version we do not know is a newer sender's, beside the one we understand: skipped.
+ * Anything else is kept as a dead letter of the organization it names; one that names none can only be counted and logged.
+ */
+export async function recordPoison(
+  session: Session<never>,
+  poison: { lane: number; envelope: string; problem: Error; types: readonly string[]; log: Logger; serviceName: string },
+): Promise<void> {
+  const wire = looseEnvelope(poison.envelope)
+  if (wire.version !== undefined && poison.types.includes(wire.type) && !findEvent(wire.type, wire.version)) return
+  poison.log.error({ err: describe(poison.problem), lane: poison.lane, type: wire.type }, 'a message on the bus is no event')
+  meters.deadLetters().add(1, { service: poison.serviceName, handler: 'contract' })
+  if (wire.organizationId === undefined) return
+  await session.useOrganization(wire.organizationId)
+  await session.query(
+    `insert into dead_letters (id, organization_id, kind, handler, lane, key, event_id, type, payload, state, error_class, error, attempts)
+     values ($1, $2, 'event', 'contract', $3, $4, $5, $6, $7, 'dead', 'permanent', $8, 1)`,
+    [
+      randomUUIDv7(),
+      wire.organizationId,
+      poison.lane,
+      wire.key,
+      wire.id,
+      wire.type,
+      JSON.stringify({ message: poison.envelope.replaceAll('\0', '') }),
+      errorText(describe(poison.problem)),
+    ],
+  )
+}
+
 /** Records a job that no further try will run, in the open transaction of its organization. */
 export async function recordDeadJob(
   session: Session<never>,
   dead: {
     job: string
     jobId: string
+    key: string
     payload: { organizationId: string; correlationId: string; data: unknown }
-    error: Described
+    error: ErrorText
     errorClass: ErrorClass
     attempts: number
   },
 ): Promise<void> {
   await session.query(
     `insert into dead_letters (id, organization_id, kind, handler, key, event_id, type, correlation_id, payload, state, error_class, error, attempts)
-     values ($1, $2, 'job', $3, '', $4, $3, $5, $6, 'dead', $7, $8, $9)`,
+     values ($1, $2, 'job', $3, $4, $5, $3, $6, $7, 'dead', $8, $9, $10)`,
     [
       randomUUIDv7(),
       dead.payload.organizationId,
       dead.job,
+      dead.key,
       dead.jobId,
       dead.payload.correlationId,
       JSON.stringify(dead.payload),
@@ -77,7 +118,8 @@ export async function recordDeadJob(
 
 /** How long until the next try, and whether there is one (reliability.md D12, D15): a bug gets 3 tries, a passing trouble 8. */
 export function nextTry(errorClass: ErrorClass, attempts: number): { dead: true } | { dead: false; delayMs: number } {
-  const delaysMs = errorClass === 'permanent' ? [] : errorClass === 'bug' ? [1_000, 5_000] : [250, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]
+  const delaysMs =
+    errorClass === 'permanent' ? [] : errorClass === 'bug' ? [1_000, 5_000] : [250, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]
   const delayMs = delaysMs[attempts - 1]
   return delayMs === undefined ? { dead: true } : { dead: false, delayMs }
 }

@@ -50,7 +50,10 @@ const absenceConfirmMs = 5_000
  * that nothing happened is the call made again. Throws RetryLater when the job must come back; after the job's last try an
  * outcome that is still unknown is settled as `unknown`, for a person.
  */
-export async function performEffect<App, DB, Data>(context: JobContext<App, DB, Data>, spec: EffectSpec<DB>): Promise<EffectResult | 'settled before'> {
+export async function performEffect<App, DB, Data>(
+  context: JobContext<App, DB, Data>,
+  spec: EffectSpec<DB>,
+): Promise<EffectResult | 'settled before'> {
   const intent = await context.commit(async (tx) => {
     const row = await recordIntent(tx, context, spec)
     if (row.state !== 'intent' && row.state !== 'unknown') return { row, check: 'settled' as const }
@@ -74,7 +77,8 @@ export async function performEffect<App, DB, Data>(context: JobContext<App, DB, 
     if (found.outcome !== 'absent') return unknownOr(found.outcome === 'retry' ? found.afterMs : null, found.message)
     if (intent.row.absences === 0) {
       await context.commit((tx) => setState(tx, { state: 'unknown', absences: 1, detail: 'not found at the first look-up' }))
-      if (lastTry) return settle({ state: 'unknown', message: 'The outside system does not show it, and there was no time to ask again.' })
+      if (lastTry)
+        return settle({ state: 'unknown', message: 'The outside system does not show it, and there was no time to ask again.' })
       throw new RetryLater('The outcome is unknown; asked once, asking again before a new call.', { afterMs: absenceConfirmMs })
     }
     await context.commit((tx) => setState(tx, { state: 'intent', absences: 0, detail: 'absent at two look-ups, called again' }))
@@ -134,7 +138,9 @@ export async function performEffect<App, DB, Data>(context: JobContext<App, DB, 
       values (${context.organizationId}, ${spec.key}, ${spec.kind}, ${spec.target}, ${change.state}, ${hash(spec.request)}, ${change.reference ?? null},
         ${change.foundByLookup ?? false}, ${change.absences}, ${change.detail?.slice(0, 1_000) ?? null}, ${settled ? sql`now()` : null}, ${context.correlationId})
       on conflict (organization_id, effect_key) do update set state = excluded.state, absences = excluded.absences, detail = excluded.detail,
-        reference = coalesce(excluded.reference, effects.reference), found_by_lookup = excluded.found_by_lookup, settled_at = excluded.settled_at`.execute(tx)
+        reference = coalesce(excluded.reference, effects.reference), found_by_lookup = excluded.found_by_lookup, settled_at = excluded.settled_at`.execute(
+      tx,
+    )
   }
 }
 

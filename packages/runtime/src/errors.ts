@@ -55,9 +55,33 @@ export class LeaseLost extends Error {
 /** reliability.md D15. `outage`: our own infrastructure is away, nothing is wrong with the work itself. */
 export type ErrorClass = 'outage' | 'retry' | 'permanent' | 'bug'
 
-const outageCodes = new Set(['53300', '57P01', '57P02', '57P03', '58000', '58030', '53100', '53200', '25006', '08000', '08001', '08003', '08004', '08006'])
+const outageCodes = new Set([
+  '53300',
+  '57P01',
+  '57P02',
+  '57P03',
+  '58000',
+  '58030',
+  '53100',
+  '53200',
+  '25006',
+  '08000',
+  '08001',
+  '08003',
+  '08004',
+  '08006',
+])
 const retryCodes = new Set(['40001', '40P01', '55P03', '57014', '25P03'])
-const socketCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+const socketCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
 
 /**
  * Sorts an error by what to do about it. Postgres losing a backend gives an error without a code ("Connection terminated
@@ -74,7 +98,11 @@ export function classify(error: unknown): ErrorClass {
     // Class 22: the data itself cannot be stored; class 23 is our own logic gone wrong.
     if (/^22...$/.test(code)) return 'permanent'
   }
-  if (/Connection terminated|timeout exceeded when trying to connect|Connection ended|Client has encountered a connection error|server closed the connection/i.test(message)) {
+  if (
+    /Connection terminated|timeout exceeded when trying to connect|Connection ended|Client has encountered a connection error|server closed the connection/i.test(
+      message,
+    )
+  ) {
     return 'outage'
   }
   return 'bug'

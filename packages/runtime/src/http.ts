@@ -1,7 +1,13 @@
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import { BodyError, parseJson } from '@parley/contracts/json'
-import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { AppError, classify, describe, type ErrorCode, errorStatus } from './errors.ts'
@@ -43,7 +49,9 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     max: options.requestsPerMinute,
     timeWindow: 60_000,
     errorResponseBuilder: (_request, context) =>
-      new AppError('too_many_requests', `Too many requests from this address: at most ${context.max} a minute.`, { details: { retryAfterMs: context.ttl } }),
+      new AppError('too_many_requests', `Too many requests from this address: at most ${context.max} a minute.`, {
+        details: { retryAfterMs: context.ttl },
+      }),
   })
   door.removeAllContentTypeParsers()
   door.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -55,7 +63,14 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     }
   })
   door.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options.log))
-  door.setNotFoundHandler((request, reply) => answerError(new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request)}.`), request, reply, options.log))
+  door.setNotFoundHandler((request, reply) =>
+    answerError(
+      new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request)}.`),
+      request,
+      reply,
+      options.log,
+    ),
+  )
   door.addHook('onResponse', (request, reply, done) => {
     meters.requests().record(reply.elapsedTime / 1000, {
       method: request.method,
@@ -85,29 +100,30 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   void reply.code(errorStatus[answer.code]).send(errorBody(answer.code, answer.message, answer.details))
 }
 
+const unreadable = { code: 'invalid', message: 'The request cannot be read.' } as const
+const late = { code: 'unavailable', message: 'This takes too long right now. Try again.' } as const
+/** Fastify's own refusals in our words. */
+const frameworkErrors: Record<string, { code: ErrorCode; message: string }> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: 'unsupported_media_type', message: 'The body must be application/json.' },
+  FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too_large', message: 'The body is too large.' },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: unreadable,
+  FST_ERR_BAD_URL: unreadable,
+  FST_ERR_HANDLER_TIMEOUT: late,
+}
+
 /** What the caller may know of an error. */
 export function publicError(error: unknown): { code: ErrorCode; message: string; details?: unknown } {
-  if (error instanceof AppError) return { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }) }
+  if (error instanceof AppError)
+    return { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }) }
   if (error instanceof BodyError) return { code: 'invalid', message: error.message, details: { reason: error.code } }
-  const { code } = describe(error)
-  switch (code) {
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return { code: 'unsupported_media_type', message: 'The body must be application/json.' }
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return { code: 'too_large', message: 'The body is too large.' }
-    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
-    case 'FST_ERR_BAD_URL':
-    case 'FST_ERR_CTP_INVALID_TYPE':
-      return { code: 'invalid', message: 'The request cannot be read.' }
-    case 'FST_ERR_HANDLER_TIMEOUT':
-    case 'FST_ERR_REOPENED_CLOSE_SERVER':
-      return { code: 'unavailable', message: 'This takes too long right now. Try again.' }
-  }
+  const known = frameworkErrors[describe(error).code ?? '']
+  if (known) return known
   const status = (error as { statusCode?: unknown })?.statusCode
-  if (typeof status === 'number' && status >= 400 && status < 500) return { code: 'invalid', message: 'The request cannot be read.' }
+  if (typeof status === 'number' && status >= 400 && status < 500)
+    return { code: 'invalid', message: 'The request cannot be read.' }
   const kind = classify(error)
-  if (kind === 'outage' || kind === 'retry') return { code: 'unavailable', message: 'A part of the system is away for a moment. Try again.' }
+  if (kind === 'outage' || kind === 'retry')
+    return { code: 'unavailable', message: 'A part of the system is away for a moment. Try again.' }
   return { code: 'internal', message: 'Something went wrong on our side.' }
 }
 
@@ -166,7 +182,9 @@ function parseInput(where: string, schema: z.ZodType | undefined, input: unknown
   if (!schema) return undefined
   const parsed = schema.safeParse(input ?? {})
   if (parsed.success) return parsed.data
-  const problems = parsed.error.issues.slice(0, 20).map((issue) => ({ field: [where, ...issue.path].join('.'), problem: issue.message }))
+  const problems = parsed.error.issues
+    .slice(0, 20)
+    .map((issue) => ({ field: [where, ...issue.path].join('.'), problem: issue.message }))
   const first = problems[0]
   throw new AppError('invalid', first ? `${first.field}: ${first.problem}` : `The ${where} is wrong.`, { details: problems })
 }

@@ -6,82 +6,17 @@ import { deadQueue, jobSchemaOf } from './schema.ts'
 import { recordDeadJob } from './dead-letters.ts'
 import { currentTraceparent, inSpan, meters, observe, SpanKind } from './telemetry.ts'
 import type { CommitFn, Job, ReadFn } from './types.ts'
-import { type JobRequest, Unit } from './unit.ts'
-
-/** What a job row carries beside the job's own data. */
-interface JobPayload {
-  organizationId: string
-  correlationId: string
-  causationId?: string
-  traceparent?: string
-  data: unknown
-}
+import { type JobInserter, jobInserter, type JobPayload } from './job-insert.ts'
+import { Unit } from './unit.ts'
 
 interface Claimed {
   id: string
+  singleton_key: string | null
   retry_count: number
   retry_limit: number
   expire_seconds: number
   data: JobPayload
 }
-
-export type JobInserter = (session: Session<never>, requests: readonly JobRequest[]) => Promise<void>
-
-const payloadOf = (request: JobRequest): JobPayload => ({
-  organizationId: request.organizationId,
-  correlationId: request.correlationId,
-  ...(request.causationId === undefined ? {} : { causationId: request.causationId }),
-  ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
-  data: request.data,
-})
-
-/**
- * Writes job rows in the caller's transaction. pg-boss' own insert drops a second waiting run of a `stately` key without locking
- * the first, so a run that starts between that and our commit would miss what the commit wrote, and nobody would run again.
- * Touching the waiting row instead locks it: the fetch (SKIP LOCKED) leaves it alone until this commit is visible.
- */
-export function jobInserter(serviceName: string): JobInserter {
-  const schema = jobSchemaOf(serviceName)
-  const insert = (conflict: string) => `
-    insert into ${schema}.job_common (name, data, priority, start_after, singleton_key, expire_seconds, deletion_seconds, keep_until,
-      retry_limit, retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds)
-    select q.name, r.data, coalesce(r.priority, 0), coalesce(r.start_after, now()), r.key, q.expire_seconds, q.deletion_seconds,
-      coalesce(r.start_after, now()) + q.retention_seconds * interval '1s', q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max,
-      q.policy, q.dead_letter, q.heartbeat_seconds
-    from json_to_recordset($1::json) as r (queue text, data jsonb, priority int, start_after timestamptz, key text)
-    join ${schema}.queue q on q.name = r.queue and (q.policy = 'stately') = $2
-    ${conflict}`
-  const plain = insert('')
-  const merging = insert(`on conflict (name, state, coalesce(singleton_key, '')) where state <= 'active' and policy = 'stately'
-    do update set start_after = least(job_common.start_after, excluded.start_after)`)
-  return async (session, requests) => {
-    if (requests.length === 0) return
-    // One statement may touch a waiting row only once: of several requests for one key, the first speaks for all.
-    const seen = new Set<string>()
-    const rows = requests.filter((request) => {
-      if (request.options.key === undefined) return true
-      const id = `${request.queue}\n${request.options.key}`
-      if (seen.has(id) && stately.get(serviceName)?.has(request.queue)) return false
-      seen.add(id)
-      return true
-    })
-    const list = JSON.stringify(
-      rows.map((request) => ({
-        queue: request.queue,
-        data: payloadOf(request),
-        priority: request.options.priority ?? null,
-        start_after: request.options.startAfter?.toISOString() ?? null,
-        key: request.options.key ?? null,
-      })),
-    )
-    const kinds = new Set(rows.map((request) => stately.get(serviceName)?.has(request.queue) ?? false))
-    if (kinds.has(false)) await session.query(plain, [list, false])
-    if (kinds.has(true)) await session.query(merging, [list, true])
-  }
-}
-
-/** Which queues of a service are stately, known from its job list. */
-const stately = new Map<string, Set<string>>()
 
 export interface JobRunner {
   inserter: JobInserter
@@ -110,7 +45,6 @@ export interface JobRunnerOptions {
 export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
   const { serviceName, database, log } = options
   const schema = jobSchemaOf(serviceName)
-  stately.set(serviceName, new Set(options.jobs.filter((job) => job.settings.policy === 'stately').map((job) => job.name)))
   const boss = new PgBoss({
     db: { executeSql: async (text, values) => ({ rows: await database.query<Record<string, unknown>>(text, values ?? []) }) },
     schema,
@@ -148,7 +82,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     update ${schema}.job_common j
     set state = 'active', started_on = now(), heartbeat_on = now(), retry_count = case when started_on is not null then retry_count + 1 else retry_count end
     from first where j.name = $1 and j.id = first.id
-    returning j.id, j.retry_count, j.retry_limit, j.expire_seconds, j.data`
+    returning j.id, j.singleton_key, j.retry_count, j.retry_limit, j.expire_seconds, j.data`
 
   const abort = new AbortController()
   let stopping = false
@@ -164,7 +98,10 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       const runs = [...loop.running.values()]
       if (runs.length === 0) continue
       try {
-        await boss.touch(loop.name, runs.map((run) => ({ id: run.id, retryCount: run.retry_count })))
+        await boss.touch(
+          loop.name,
+          runs.map((run) => ({ id: run.id, retryCount: run.retry_count })),
+        )
       } catch (error) {
         log.warn({ err: describe(error), job: loop.name }, 'a heartbeat could not be written')
       }
@@ -196,14 +133,18 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       const started = performance.now()
       let outcome = 'done'
       try {
-        await inSpan(`job ${job.name}`, { kind: SpanKind.CONSUMER, parent: run.data.traceparent, attributes: { 'parley.job.id': run.id } }, () =>
-          execute(job, run),
+        await inSpan(
+          `job ${job.name}`,
+          { kind: SpanKind.CONSUMER, parent: run.data.traceparent, attributes: { 'parley.job.id': run.id } },
+          () => execute(job, run),
         )
         await settle(run)
       } catch (error) {
         outcome = await fail(job, run, error)
       } finally {
         running.delete(run.id)
+        // Its end may have freed its key for the next run.
+        if (run.singleton_key !== null) wanted = true
         meters.jobRuns().record((performance.now() - started) / 1000, { service: serviceName, job: job.name, outcome })
         pump()
       }
@@ -244,10 +185,13 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       early.unref()
     }
     const poll = () => {
-      timer = setTimeout(() => {
-        wake()
-        poll()
-      }, options.pollMs * (0.8 + Math.random() * 0.4))
+      timer = setTimeout(
+        () => {
+          wake()
+          poll()
+        },
+        options.pollMs * (0.8 + Math.random() * 0.4),
+      )
     }
     poll()
     pump()
@@ -315,15 +259,31 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       if (final) {
         await database.transaction(run.data.organizationId, async (session) => {
           await holdLease(session, job.name, run)
-          await recordDeadJob(session, { job: job.name, jobId: run.id, payload: run.data, error: what, errorClass: kind, attempts: run.retry_count + 1 })
+          await recordDeadJob(session, {
+            job: job.name,
+            jobId: run.id,
+            key: run.singleton_key ?? '',
+            payload: run.data,
+            error: what,
+            errorClass: kind,
+            attempts: run.retry_count + 1,
+          })
           await boss.complete(job.name, { id: run.id, retryCount: run.retry_count }, { dead: true }, { db: sessionDb(session) })
         })
         meters.deadLetters().add(1, { service: serviceName, handler: job.name })
-        log.error({ job: job.name, jobId: run.id, organizationId: run.data.organizationId, err: error, errorClass: kind }, 'a job was given up')
+        log.error(
+          { job: job.name, jobId: run.id, organizationId: run.data.organizationId, err: error, errorClass: kind },
+          'a job was given up',
+        )
         return 'dead'
       }
-      if (kind === 'bug') log.error({ job: job.name, jobId: run.id, attempt: run.retry_count + 1, err: error }, 'a job run failed')
-      await boss.fail(job.name, { id: run.id, retryCount: run.retry_count }, { message: what.message.slice(0, 500), code: what.code })
+      if (kind === 'bug')
+        log.error({ job: job.name, jobId: run.id, attempt: run.retry_count + 1, err: error }, 'a job run failed')
+      await boss.fail(
+        job.name,
+        { id: run.id, retryCount: run.retry_count },
+        { message: what.message.slice(0, 500), code: what.code },
+      )
       const afterMs = error instanceof RetryLater ? error.afterMs : undefined
       if (afterMs !== undefined) {
         await database.query(
@@ -335,7 +295,10 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       return 'retry'
     } catch (failure) {
       // The database is away: the heartbeat lapses and pg-boss hands the job out again.
-      log.warn({ job: job.name, jobId: run.id, err: describe(failure) }, 'a failed run could not be settled; its lease will lapse')
+      log.warn(
+        { job: job.name, jobId: run.id, err: describe(failure) },
+        'a failed run could not be settled; its lease will lapse',
+      )
       return 'unsettled'
     }
   }
@@ -351,6 +314,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
           await recordDeadJob(session, {
             job: source.sourceName ?? deadQueue,
             jobId: source.sourceId ?? job.id,
+            key: (job as { singletonKey?: string | null }).singletonKey ?? '',
             payload: job.data,
             error: { name: 'Expired', code: undefined, message: 'Its worker died or hung on every try.' },
             errorClass: 'bug',
@@ -367,7 +331,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     return { stop: () => clearInterval(timer), busy: () => busy }
   }
 
-  const inserter = jobInserter(serviceName)
+  const inserter = jobInserter(serviceName, options.jobs)
   return {
     inserter,
     wake(queue, delayMs = 0) {
@@ -377,7 +341,9 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     },
     async idle() {
       if (!loops.every((loop) => loop.idle())) return false
-      const due = await database.query(`select 1 from ${schema}.job_common where state < 'completed' and name <> '${deadQueue}' limit 1`)
+      const due = await database.query(
+        `select 1 from ${schema}.job_common where state < 'completed' and name <> '${deadQueue}' limit 1`,
+      )
       return due.length === 0
     },
     async stop(graceMs) {
@@ -398,5 +364,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
 }
 
 const sessionDb = (session: Session<never>) => ({
-  executeSql: async (text: string, values?: unknown[]) => ({ rows: await session.query<Record<string, unknown>>(text, values ?? []) }),
+  executeSql: async (text: string, values?: unknown[]) => ({
+    rows: await session.query<Record<string, unknown>>(text, values ?? []),
+  }),
 })

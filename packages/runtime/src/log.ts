@@ -18,11 +18,9 @@ export function openLog(options: { name: string; level: string; destination?: De
       return span ? { trace_id: span.traceId, span_id: span.spanId } : {}
     },
     redact: {
-      paths: ['authorization', 'token', 'secret', 'password', 'apiKey', 'text', 'phone', 'email', 'body', 'vcard', 'url'].flatMap((field) => [
-        field,
-        `*.${field}`,
-        `*.*.${field}`,
-      ]),
+      paths: ['authorization', 'token', 'secret', 'password', 'apiKey', 'text', 'phone', 'email', 'body', 'vcard', 'url'].flatMap(
+        (field) => [field, `*.${field}`, `*.*.${field}`],
+      ),
       censor: '[redacted]',
     },
   }

@@ -47,10 +47,31 @@ const Trace = z.object({
   events: z.array(TraceEvent),
   handled: z.array(z.object({ eventId: Id, handler: z.string(), handledAt: Timestamp })),
   jobs: z.array(
-    z.object({ id: Id, name: z.string(), state: z.string(), attempt: z.int(), createdAt: Timestamp, dueAt: Timestamp, startedAt: Timestamp.nullable(), completedAt: Timestamp.nullable(), causationId: z.string().nullable(), error: z.string().nullable() }),
+    z.object({
+      id: Id,
+      name: z.string(),
+      state: z.string(),
+      attempt: z.int(),
+      createdAt: Timestamp,
+      dueAt: Timestamp,
+      startedAt: Timestamp.nullable(),
+      completedAt: Timestamp.nullable(),
+      causationId: z.string().nullable(),
+      error: z.string().nullable(),
+    }),
   ),
   effects: z.array(
-    z.object({ key: z.string(), kind: z.string(), state: z.string(), reference: z.string().nullable(), foundByLookup: z.boolean(), tries: z.int(), detail: z.string().nullable(), intendedAt: Timestamp, settledAt: Timestamp.nullable() }),
+    z.object({
+      key: z.string(),
+      kind: z.string(),
+      state: z.string(),
+      reference: z.string().nullable(),
+      foundByLookup: z.boolean(),
+      tries: z.int(),
+      detail: z.string().nullable(),
+      intendedAt: Timestamp,
+      settledAt: Timestamp.nullable(),
+    }),
   ),
   deadLetters: z.array(DeadLetter),
 })
@@ -84,7 +105,8 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
   })
 
   async function findDeadLetter(tx: Tx<Record<string, never>>, organizationId: string, id: string): Promise<Row> {
-    const found = await sql<Row>`select * from dead_letters where organization_id = ${organizationId} and id = ${id} for update`.execute(tx)
+    const found =
+      await sql<Row>`select * from dead_letters where organization_id = ${organizationId} and id = ${id} for update`.execute(tx)
     if (!found.rows[0]) throw new AppError('not_found', 'There is no dead letter with that id.')
     return found.rows[0]
   }
@@ -95,7 +117,11 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       path: `${base}/dead-letters`,
       summary: `Events and jobs that ${serviceName} could not take, newest first.`,
       scope: 'ops:read',
-      query: z.strictObject({ state: DeadLetterState.default('dead'), limit: z.coerce.number().int().min(1).max(100).default(25), page: z.coerce.number().int().min(1).max(1_000).default(1) }),
+      query: z.strictObject({
+        state: DeadLetterState.default('dead'),
+        limit: z.coerce.number().int().min(1).max(100).default(25),
+        page: z.coerce.number().int().min(1).max(1_000).default(1),
+      }),
       reply: z.object({ items: z.array(DeadLetter), total: z.int(), page: z.int(), limit: z.int() }),
       async run({ query, caller, read }) {
         return read(async (tx) => {
@@ -103,8 +129,15 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
             select * from dead_letters where organization_id = ${caller.organizationId} and state = ${query.state}
             order by last_at desc, id desc limit ${query.limit} offset ${(query.page - 1) * query.limit}`.execute(tx)
           const total = await sql<{ count: number }>`
-            select count(*)::int as count from dead_letters where organization_id = ${caller.organizationId} and state = ${query.state}`.execute(tx)
-          return { items: items.rows.map(rowToDeadLetter), total: total.rows[0]?.count ?? 0, page: query.page, limit: query.limit }
+            select count(*)::int as count from dead_letters where organization_id = ${caller.organizationId} and state = ${query.state}`.execute(
+            tx,
+          )
+          return {
+            items: items.rows.map(rowToDeadLetter),
+            total: total.rows[0]?.count ?? 0,
+            page: query.page,
+            limit: query.limit,
+          }
         })
       },
     }),
@@ -130,7 +163,8 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       async run({ params, caller, app, commit }) {
         const row = await commit(async (tx) => {
           const dead = await findDeadLetter(tx, caller.organizationId, params.id)
-          if (dead['state'] !== 'dead') throw new AppError('conflict', `Only a dead one can be tried again; this one is ${String(dead['state'])}.`)
+          if (dead['state'] !== 'dead')
+            throw new AppError('conflict', `Only a dead one can be tried again; this one is ${String(dead['state'])}.`)
           if (dead['kind'] === 'job') await requeue(tx, serviceName, dead)
           const updated = await sql<Row>`
             update dead_letters set state = ${dead['kind'] === 'job' ? 'redriven' : 'retrying'}, next_at = now(), last_at = now(), attempts = 0, settled_by = ${caller.keyId}
@@ -151,7 +185,8 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       async run({ params, caller, commit }) {
         return commit(async (tx) => {
           const dead = await findDeadLetter(tx, caller.organizationId, params.id)
-          if (dead['state'] !== 'dead') throw new AppError('conflict', `Only a dead one can be dropped; this one is ${String(dead['state'])}.`)
+          if (dead['state'] !== 'dead')
+            throw new AppError('conflict', `Only a dead one can be dropped; this one is ${String(dead['state'])}.`)
           const updated = await sql<Row>`
             update dead_letters set state = 'dropped', last_at = now(), settled_by = ${caller.keyId}
             where organization_id = ${caller.organizationId} and id = ${params.id} returning *`.execute(tx)
@@ -173,10 +208,16 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
           const page = await read((tx) =>
             sql<{ seq: string; id: string; lane: number; type: string; key: string; envelope: string }>`
               select seq, id, lane, type, key, envelope::text as envelope from outbox
-              where organization_id = ${caller.organizationId} and created_at >= ${body.since} and seq > ${after} order by seq limit 500`.execute(tx),
+              where organization_id = ${caller.organizationId} and created_at >= ${body.since} and seq > ${after} order by seq limit 500`.execute(
+              tx,
+            ),
           )
           for (const row of page.rows) {
-            await app.bus.publish(`${app.bus.root}.${row.lane}.${row.type}.${encodeToken(caller.organizationId)}.${encodeToken(row.key)}`, row.id, row.envelope)
+            await app.bus.publish(
+              `${app.bus.root}.${row.lane}.${row.type}.${encodeToken(caller.organizationId)}.${encodeToken(row.key)}`,
+              row.id,
+              row.envelope,
+            )
             after = row.seq
             published++
           }
@@ -195,7 +236,9 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       async run({ params, caller, read }) {
         return read(async (tx) => {
           const direct = await sql<{ correlationId: string }>`
-            select distinct correlation_id from outbox where organization_id = ${caller.organizationId} and (correlation_id = ${params.id} or id::text = ${params.id}) limit 5`.execute(tx)
+            select distinct correlation_id from outbox where organization_id = ${caller.organizationId} and (correlation_id = ${params.id} or id::text = ${params.id}) limit 5`.execute(
+            tx,
+          )
           if (direct.rows.length > 0) return { correlationIds: direct.rows.map((row) => row.correlationId) }
           const mentioned = await sql<{ correlationId: string }>`
             select correlation_id, max(seq) as last from outbox
@@ -230,15 +273,22 @@ async function traceOf(
     select id, type, key, correlation_id, envelope, created_at from outbox
     where organization_id = ${organizationId} and correlation_id = ${body.correlationId} order by xid, seq limit 500`.execute(tx)
   const ids = [...new Set([...body.eventIds, ...events.rows.map((row) => row['id'] as string)])]
-  const handled = await sql<Row>`select event_id, handler, handled_at from handled where event_id = any(${ids}::uuid[]) limit 2000`.execute(tx)
+  const handled =
+    await sql<Row>`select event_id, handler, handled_at from handled where event_id = any(${ids}::uuid[]) limit 2000`.execute(tx)
   const jobs = await sql<Row>`
     select id, name, state, retry_count, created_on, start_after, started_on, completed_on, data->>'causationId' as cause, output->>'message' as error
     from ${sql.raw(schema)}.job_common
-    where data->>'correlationId' = ${body.correlationId} and data->>'organizationId' = ${organizationId} order by created_on limit 200`.execute(tx)
+    where data->>'correlationId' = ${body.correlationId} and data->>'organizationId' = ${organizationId} order by created_on limit 200`.execute(
+    tx,
+  )
   const effects = await sql<Row>`
-    select * from effects where organization_id = ${organizationId} and correlation_id = ${body.correlationId} order by intended_at limit 200`.execute(tx)
+    select * from effects where organization_id = ${organizationId} and correlation_id = ${body.correlationId} order by intended_at limit 200`.execute(
+    tx,
+  )
   const dead = await sql<Row>`
-    select * from dead_letters where organization_id = ${organizationId} and correlation_id = ${body.correlationId} order by first_at limit 200`.execute(tx)
+    select * from dead_letters where organization_id = ${organizationId} and correlation_id = ${body.correlationId} order by first_at limit 200`.execute(
+    tx,
+  )
   return {
     service: serviceName,
     events: events.rows.map((row) => ({
@@ -252,7 +302,11 @@ async function traceOf(
       correlationId: row['correlationId'] as string,
       traceparent: row.envelope['traceparent'] ?? null,
     })),
-    handled: handled.rows.map((row) => ({ eventId: row['eventId'] as string, handler: row['handler'] as string, handledAt: iso(row['handledAt']) as string })),
+    handled: handled.rows.map((row) => ({
+      eventId: row['eventId'] as string,
+      handler: row['handler'] as string,
+      handledAt: iso(row['handledAt']) as string,
+    })),
     jobs: jobs.rows.map((row) => ({
       id: row['id'] as string,
       name: row['name'] as string,
@@ -289,5 +343,6 @@ async function requeue(tx: Tx<Record<string, never>>, serviceName: string, dead:
       q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max, q.policy, q.dead_letter, q.heartbeat_seconds
     from ${schema}.queue q where q.name = ${dead['handler']}
     on conflict do nothing returning id`.execute(tx)
-  if (inserted.rows.length === 0) throw new AppError('conflict', 'A run of that job is waiting already, or the job does not exist any more.')
+  if (inserted.rows.length === 0)
+    throw new AppError('conflict', 'A run of that job is waiting already, or the job does not exist any more.')
 }

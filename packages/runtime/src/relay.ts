@@ -60,9 +60,11 @@ export function startRelay(options: RelayOptions): Relay {
   let cursor = { xid: '0', seq: '0' }
   let wakeSleeper: (() => void) | undefined
 
-  const stopGauges = observe('parley.outbox.age', 'Age in seconds of the oldest committed event that is not published yet.', () => [
-    { value: oldestWaitingSeconds, attributes: { service: options.serviceName } },
-  ])
+  const stopGauges = observe(
+    'parley.outbox.age',
+    'Age in seconds of the oldest committed event that is not published yet.',
+    () => [{ value: oldestWaitingSeconds, attributes: { service: options.serviceName } }],
+  )
 
   function wake(): void {
     woken = true
@@ -99,7 +101,10 @@ export function startRelay(options: RelayOptions): Relay {
     try {
       await connection.connect()
       while (!stopped) {
-        const locked = await connection.query<{ held: boolean }>(`select pg_try_advisory_lock(hashtext('parley.relay'), hashtext($1)) as held`, [schema])
+        const locked = await connection.query<{ held: boolean }>(
+          `select pg_try_advisory_lock(hashtext('parley.relay'), hashtext($1)) as held`,
+          [schema],
+        )
         if (locked.rows[0]?.held) return connection
         await pause(500)
       }
@@ -113,7 +118,9 @@ export function startRelay(options: RelayOptions): Relay {
   /** Takes up the cursor, and goes back with it when the stream is not the one it was moved on. */
   async function takeUp(connection: pg.Client): Promise<void> {
     const created = await bus.ensureStream()
-    const known = await connection.query<{ xid: string; seq: string; stream_created: string | null }>('select xid, seq, stream_created from relay_cursor')
+    const known = await connection.query<{ xid: string; seq: string; stream_created: string | null }>(
+      'select xid, seq, stream_created from relay_cursor',
+    )
     cursor = { xid: known.rows[0]?.xid ?? '0', seq: known.rows[0]?.seq ?? '0' }
     const before = known.rows[0]?.stream_created ?? null
     if (before === created) return
@@ -124,7 +131,8 @@ export function startRelay(options: RelayOptions): Relay {
       [created],
     )
     cursor = { xid: start.rows[0]?.xid ?? '0', seq: start.rows[0]?.seq ?? '0' }
-    if (before !== null) log.warn({ stream: bus.stream }, 'the stream is a new one: it is rebuilt from the last 72 hours of the outbox')
+    if (before !== null)
+      log.warn({ stream: bus.stream }, 'the stream is a new one: it is rebuilt from the last 72 hours of the outbox')
   }
 
   async function publish(row: Row): Promise<void> {
@@ -143,7 +151,7 @@ export function startRelay(options: RelayOptions): Relay {
       else chains.set(id, [row])
     }
     const queue = [...chains.values()]
-    let failure: unknown
+    let failure: Error | undefined
     const worker = async () => {
       for (let chain = queue.pop(); chain && failure === undefined; chain = queue.pop()) {
         for (const row of chain) {
@@ -151,7 +159,7 @@ export function startRelay(options: RelayOptions): Relay {
           try {
             await publish(row)
           } catch (error) {
-            failure = error
+            failure = error instanceof Error ? error : new Error(String(error))
           }
         }
       }
@@ -185,7 +193,11 @@ export function startRelay(options: RelayOptions): Relay {
     crashPoint('relay.after_publish')
     crashPoint('relay.before_mark')
     cursor = { xid: last.xid, seq: last.seq }
-    await connection.query({ name: 'relay-mark', text: 'update relay_cursor set xid = $1, seq = $2', values: [cursor.xid, cursor.seq] })
+    await connection.query({
+      name: 'relay-mark',
+      text: 'update relay_cursor set xid = $1, seq = $2',
+      values: [cursor.xid, cursor.seq],
+    })
   }
 
   async function main(): Promise<void> {
@@ -201,7 +213,8 @@ export function startRelay(options: RelayOptions): Relay {
       } catch (error) {
         const what = describe(error)
         meters.publishFailures().add(1, { service: options.serviceName })
-        if (failures++ % 20 === 0) log.warn({ err: what }, 'the outbox cannot be published right now; it keeps everything and tries on')
+        if (failures++ % 20 === 0)
+          log.warn({ err: what }, 'the outbox cannot be published right now; it keeps everything and tries on')
         // A publish may have failed because the stream is gone: the next round looks, rebuilds it and rewinds.
         await pause(Math.min(100 * 2 ** Math.min(failures, 5), 2_000) * (0.5 + Math.random()))
       } finally {

@@ -12,7 +12,8 @@ export async function run<App, DB, Config>(service: Service<App, DB, Config>): P
   const environment = process.env
   const missing = ['DATABASE_URL', 'RELAY_DATABASE_URL'].filter((name) => !environment[name])
   try {
-    if (missing.length > 0) throw new ConfigError(`The configuration has problems:\n${missing.map((name) => `  ${name}: is needed`).join('\n')}`)
+    if (missing.length > 0)
+      throw new ConfigError(`The configuration has problems:\n${missing.map((name) => `  ${name}: is needed`).join('\n')}`)
     const running = await start({
       services: [service as unknown as Service<never, never, never>],
       environment,

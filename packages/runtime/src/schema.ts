@@ -271,7 +271,13 @@ export function queueOptions(job: Job<never, never, never>) {
 }
 
 async function createJobQueues(adminUrl: string, service: Service<never, never, never>): Promise<void> {
-  const boss = new PgBoss({ connectionString: adminUrl, schema: jobSchemaOf(service.name), supervise: false, schedule: false, max: 1 })
+  const boss = new PgBoss({
+    connectionString: adminUrl,
+    schema: jobSchemaOf(service.name),
+    supervise: false,
+    schedule: false,
+    max: 1,
+  })
   const failures: Error[] = []
   boss.on('error', (error) => failures.push(error))
   await boss.start()
@@ -282,7 +288,9 @@ async function createJobQueues(adminUrl: string, service: Service<never, never, 
       await boss.createQueue(job.name, { policy, ...settings })
       const queue = await boss.getQueue(job.name)
       if (queue && queue.policy !== policy) {
-        throw new Error(`Job ${job.name} of ${service.name} has policy ${queue.policy} in the database and ${policy} in code: a queue's policy cannot change, name a new job.`)
+        throw new Error(
+          `Job ${job.name} of ${service.name} has policy ${queue.policy} in the database and ${policy} in code: a queue's policy cannot change, name a new job.`,
+        )
       }
       await boss.updateQueue(job.name, settings)
     }

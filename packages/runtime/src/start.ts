@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { randomUUIDv7 } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { z } from 'zod'
@@ -9,7 +10,7 @@ import { type Database, openDatabase } from './db.ts'
 import { describe } from './errors.ts'
 import { addRoute, errorBody, openDoor } from './http.ts'
 import { type JobRunner, startJobs } from './jobs.ts'
-import { type Consumer, newReplicaId, startConsumer } from './lanes.ts'
+import { type Consumer, startConsumer } from './consumer.ts'
 import { type Logger, openLog } from './log.ts'
 import { opsRoutes } from './ops.ts'
 import { startRelay, type Relay } from './relay.ts'
@@ -26,7 +27,10 @@ export const ProcessConfig = z.object({
   NATS_REPLICAS: number(1, { min: 1, max: 5 }),
   NATS_MAX_BYTES: number(10 * 1024 ** 3, { min: 1024 ** 2 }),
   /** First token of every subject; only tests change it. */
-  BUS_ROOT: z.string().regex(/^[a-z][a-z0-9]{0,30}$/).default('evt'),
+  BUS_ROOT: z
+    .string()
+    .regex(/^[a-z][a-z0-9]{0,30}$/)
+    .default('evt'),
   HOST: z.string().default('0.0.0.0'),
   PORT: number(8080, { max: 65_535 }),
   /** Metrics and health; never on the public address. */
@@ -50,7 +54,12 @@ export const ProcessConfig = z.object({
   TRUST_PROXY: z
     .string()
     .default('')
-    .transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== '')),
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    ),
   REQUESTS_PER_MINUTE: number(600_000, { min: 1 }),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.string().url().optional(),
   OTEL_TRACES_SAMPLER_ARG: number(1, { min: 0, max: 1 }),
@@ -100,17 +109,29 @@ export interface StartOptions {
 export async function start(options: StartOptions): Promise<Running> {
   const config = readConfig(ProcessConfig, options.environment)
   // Every service's own settings too, before anything is opened.
-  const settings = new Map(options.services.map((service) => [service.name, readConfig(service.config as z.ZodType<unknown>, options.environment)]))
+  const settings = new Map(
+    options.services.map((service) => [service.name, readConfig(service.config as z.ZodType<unknown>, options.environment)]),
+  )
   const processName = options.services.length === 1 ? (options.services[0]?.name ?? 'parley') : 'parley'
   const log = options.log ?? openLog({ name: processName, level: config.LOG_LEVEL })
-  const telemetry = options.telemetry ?? openTelemetry({ serviceName: processName, otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT, sampleRatio: config.OTEL_TRACES_SAMPLER_ARG })
-  const replicaId = options.replicaId ?? newReplicaId()
+  const telemetry =
+    options.telemetry ??
+    openTelemetry({
+      serviceName: processName,
+      otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+      sampleRatio: config.OTEL_TRACES_SAMPLER_ARG,
+    })
+  const replicaId = options.replicaId ?? randomUUIDv7()
   const health = { ready: false, stopping: false }
   const admin = await openAdmin(config, telemetry, () => readiness())
   const closers: (() => Promise<void>)[] = [() => closeServer(admin)]
 
   async function readiness(): Promise<{ ready: boolean; checks: Record<string, boolean> }> {
-    const checks: Record<string, boolean> = { started: health.ready, accepting: !health.stopping, broker: bus?.connected() ?? false }
+    const checks: Record<string, boolean> = {
+      started: health.ready,
+      accepting: !health.stopping,
+      broker: bus?.connected() ?? false,
+    }
     for (const entry of opened) checks[`database.${entry.service.name}`] = await answers(entry.database)
     // Webhooks are taken while the broker is away (reliability.md D1): readiness does not depend on it.
     const { broker: _broker, ...needed } = checks
@@ -121,7 +142,14 @@ export async function start(options: StartOptions): Promise<Running> {
   const opened: Opened[] = []
   try {
     bus = await patiently('the broker', log, () =>
-      openBus({ url: config.NATS_URL, name: processName, root: config.BUS_ROOT, replicas: config.NATS_REPLICAS, maxBytes: config.NATS_MAX_BYTES, log }),
+      openBus({
+        url: config.NATS_URL,
+        name: processName,
+        root: config.BUS_ROOT,
+        replicas: config.NATS_REPLICAS,
+        maxBytes: config.NATS_MAX_BYTES,
+        log,
+      }),
     )
     const brokerBus = bus
     await patiently('the event stream', log, () => brokerBus.ensureStream())
@@ -130,7 +158,13 @@ export async function start(options: StartOptions): Promise<Running> {
     door.get('/healthz', async () => ({ status: 'ok' }))
     door.get('/readyz', async (_request, reply) => {
       const state = await readiness()
-      return reply.code(state.ready ? 200 : 503).send(state.ready ? { status: 'ready', checks: state.checks } : { ...errorBody('unavailable', 'Not ready.'), checks: state.checks })
+      return reply
+        .code(state.ready ? 200 : 503)
+        .send(
+          state.ready
+            ? { status: 'ready', checks: state.checks }
+            : { ...errorBody('unavailable', 'Not ready.'), checks: state.checks },
+        )
     })
     const routes: Route<never, never>[] = []
     for (const service of options.services) {
@@ -143,8 +177,10 @@ export async function start(options: StartOptions): Promise<Running> {
           app: isOps ? { bus: brokerBus, retryNow: () => entry.consumer.retryNow() } : entry.app,
           log: entry.log,
           authenticate,
-          read: (organizationId) => ((work) => entry.database.transaction(organizationId, (session) => work(session.tx))) as ReadFn<never>,
-          commit: (organizationId, correlationId) => ((work) => entry.serviceDatabase.commit({ organizationId, correlationId }, work)) as CommitFn<never>,
+          read: (organizationId) =>
+            ((work) => entry.database.transaction(organizationId, (session) => work(session.tx))) as ReadFn<never>,
+          commit: (organizationId, correlationId) =>
+            ((work) => entry.serviceDatabase.commit({ organizationId, correlationId }, work)) as CommitFn<never>,
         })
         routes.push(route)
       }
@@ -230,8 +266,20 @@ async function openService(
   const { config, bus, options } = shared
   const schema = schemaOf(service.name)
   const log = shared.log.child({ service: service.name })
-  const database = openDatabase<never>({ url: options.databaseUrl(roleOf(service.name)), schema, applicationName: `parley-${service.name}`, maxConnections: config.DATABASE_POOL, log })
-  const system = openDatabase<never>({ url: options.databaseUrl(relayRole), schema, applicationName: `parley-system-${service.name}`, maxConnections: 1, log })
+  const database = openDatabase<never>({
+    url: options.databaseUrl(roleOf(service.name)),
+    schema,
+    applicationName: `parley-${service.name}`,
+    maxConnections: config.DATABASE_POOL,
+    log,
+  })
+  const system = openDatabase<never>({
+    url: options.databaseUrl(relayRole),
+    schema,
+    applicationName: `parley-system-${service.name}`,
+    maxConnections: 1,
+    log,
+  })
   await patiently('the database', log, () => database.query('select 1'))
   const listeners = new Set<() => void>()
   const closers: (() => void)[] = []
@@ -241,7 +289,14 @@ async function openService(
     async commit(origin, work) {
       const unit = new Unit(service.name)
       const result = await database.transaction(origin.organizationId, async (session) => {
-        const value = await work(session.tx, unit.tools({ organizationId: origin.organizationId, correlationId: origin.correlationId ?? crypto.randomUUID(), causationId: origin.causationId }))
+        const value = await work(
+          session.tx,
+          unit.tools({
+            organizationId: origin.organizationId,
+            correlationId: origin.correlationId ?? randomUUIDv7(),
+            causationId: origin.causationId,
+          }),
+        )
         await unit.flush(session, jobs.inserter)
         return value
       })
@@ -289,7 +344,15 @@ async function openService(
     if (unit.rows.length > 0 || queues.size > 0) newsOf(unit.rows.length > 0, queues)
   }
 
-  const jobs: JobRunner = await startJobs({ serviceName: service.name, jobs: service.jobs as never, database, app, log, onCommitted, pollMs: config.POLL_MS })
+  const jobs: JobRunner = await startJobs({
+    serviceName: service.name,
+    jobs: service.jobs as never,
+    database,
+    app,
+    log,
+    onCommitted,
+    pollMs: config.POLL_MS,
+  })
   consumer = startConsumer({
     serviceName: service.name,
     replicaId: shared.replicaId,
@@ -325,7 +388,9 @@ function startUpkeep(database: Database<never>, log: Logger): () => void {
       await database.query('select maintain_outbox(7)')
       for (let gone = 5_000; gone === 5_000; ) {
         // Longer than the stream (72 h) and the outbox (7 days) can bring an event back.
-        const rows = await database.query(`delete from handled where ctid = any(array(select ctid from handled where handled_at < now() - interval '30 days' limit 5000)) returning 1`)
+        const rows = await database.query(
+          `delete from handled where ctid = any(array(select ctid from handled where handled_at < now() - interval '30 days' limit 5000)) returning 1`,
+        )
         gone = rows.length
       }
     } catch (error) {
@@ -383,7 +448,8 @@ async function patiently<T>(what: string, log: Logger, open: () => Promise<T>): 
     } catch (error) {
       const { message, code } = describe(error)
       // A wrong password or a server that is too old will not mend itself.
-      if (/too old|password authentication|Authorization Violation/i.test(message) || code === '28P01' || code === '28000') throw error
+      if (/too old|password authentication|Authorization Violation/i.test(message) || code === '28P01' || code === '28000')
+        throw error
       if (tries >= 120) throw error
       if (tries % 10 === 0) log.warn({ err: describe(error) }, `waiting for ${what}`)
       await new Promise((resolve) => setTimeout(resolve, 500))
@@ -391,13 +457,19 @@ async function patiently<T>(what: string, log: Logger, open: () => Promise<T>): 
   }
 }
 
-async function openAdmin(config: ProcessConfig, telemetry: Telemetry, readiness: () => Promise<{ ready: boolean; checks: Record<string, boolean> }>): Promise<Server> {
+async function openAdmin(
+  config: ProcessConfig,
+  telemetry: Telemetry,
+  readiness: () => Promise<{ ready: boolean; checks: Record<string, boolean> }>,
+): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.method !== 'GET') response.writeHead(405).end()
     else if (request.url === '/metrics') telemetry.scrape(request, response)
     else if (request.url === '/healthz') response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"ok"}')
     else if (request.url === '/readyz') {
-      void readiness().then((state) => response.writeHead(state.ready ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(state)))
+      void readiness().then((state) =>
+        response.writeHead(state.ready ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(state)),
+      )
     } else response.writeHead(404).end()
   })
   await new Promise<void>((resolve, reject) => {
@@ -407,7 +479,8 @@ async function openAdmin(config: ProcessConfig, telemetry: Telemetry, readiness:
   return server
 }
 
-const closeServer = (server: Server) => new Promise<void>((resolve) => {
-  server.close(() => resolve())
-  server.closeAllConnections()
-})
+const closeServer = (server: Server) =>
+  new Promise<void>((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })

@@ -4,7 +4,13 @@ import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { AggregationType, MeterProvider } from '@opentelemetry/sdk-metrics'
-import { AlwaysOffSampler, TracerProvider, BatchSpanProcessor, ParentBasedSampler, TraceIdRatioBasedSampler } from '@opentelemetry/sdk-trace'
+import {
+  AlwaysOffSampler,
+  TracerProvider,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+} from '@opentelemetry/sdk-trace'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** Trace and metric output of this process. */
@@ -20,7 +26,11 @@ let open: Telemetry | undefined
  * Starts tracing and metrics, once per process. Spans are always created, so that every log line and event carries a trace id;
  * they are exported (OTLP over HTTP) only when `otlpEndpoint` is set, at `sampleRatio`.
  */
-export function openTelemetry(options: { serviceName: string; otlpEndpoint: string | undefined; sampleRatio: number }): Telemetry {
+export function openTelemetry(options: {
+  serviceName: string
+  otlpEndpoint: string | undefined
+  sampleRatio: number
+}): Telemetry {
   if (open) return open
   const resource = resourceFromAttributes({ 'service.name': options.serviceName })
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
@@ -29,7 +39,9 @@ export function openTelemetry(options: { serviceName: string; otlpEndpoint: stri
     sampler: options.otlpEndpoint
       ? new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.sampleRatio) })
       : new AlwaysOffSampler(),
-    spanProcessors: options.otlpEndpoint ? [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: options.otlpEndpoint }) })] : [],
+    spanProcessors: options.otlpEndpoint
+      ? [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: options.otlpEndpoint }) })]
+      : [],
   })
   trace.setGlobalTracerProvider(provider)
   const exporter = new PrometheusExporter({ preventServerStart: true })
@@ -103,12 +115,26 @@ function lazily<T>(make: () => T): () => T {
 const meter = () => metrics.getMeter('parley')
 
 export const meters = {
-  requests: lazily(() => meter().createHistogram('parley.http.duration', { unit: 's', description: 'HTTP requests by service, route and status.' })),
-  handled: lazily(() => meter().createCounter('parley.events.handled', { description: 'Events handled, by service, handler and outcome (done, duplicate, parked, dead).' })),
-  handling: lazily(() => meter().createHistogram('parley.events.commit.duration', { unit: 's', description: 'Group commits of event handlers.' })),
+  requests: lazily(() =>
+    meter().createHistogram('parley.http.duration', { unit: 's', description: 'HTTP requests by service, route and status.' }),
+  ),
+  handled: lazily(() =>
+    meter().createCounter('parley.events.handled', {
+      description: 'Events handled, by service, handler and outcome (done, duplicate, parked, dead).',
+    }),
+  ),
+  handling: lazily(() =>
+    meter().createHistogram('parley.events.commit.duration', { unit: 's', description: 'Group commits of event handlers.' }),
+  ),
   published: lazily(() => meter().createCounter('parley.outbox.published', { description: 'Events published by the relay.' })),
-  publishFailures: lazily(() => meter().createCounter('parley.outbox.publish_failures', { description: 'Publish attempts that did not succeed and are tried again.' })),
-  jobRuns: lazily(() => meter().createHistogram('parley.jobs.duration', { unit: 's', description: 'Job runs by service, job and outcome.' })),
+  publishFailures: lazily(() =>
+    meter().createCounter('parley.outbox.publish_failures', {
+      description: 'Publish attempts that did not succeed and are tried again.',
+    }),
+  ),
+  jobRuns: lazily(() =>
+    meter().createHistogram('parley.jobs.duration', { unit: 's', description: 'Job runs by service, job and outcome.' }),
+  ),
   deadLetters: lazily(() => meter().createCounter('parley.dead_letters', { description: 'Events and jobs given up on.' })),
   effects: lazily(() => meter().createCounter('parley.effects', { description: 'Outside effects by kind and outcome.' })),
   webhooks: lazily(() => meter().createCounter('parley.webhooks', { description: 'Webhook requests by provider and verdict.' })),

@@ -264,7 +264,7 @@ export function defineService<App, DB, Config>(spec: {
   summary: string
   config: z.ZodType<Config>
   routes?: readonly Route<App, DB>[]
-  handlers?: readonly { name: string; event: EventType<never>; run(context: never): Promise<void> }[]
+  handlers?: readonly { name: string; event: { type: string; version: number }; run(context: never): Promise<void> }[]
   jobs?: readonly { name: string; schema: z.ZodType; settings: JobSettings; run(context: never): Promise<void> }[]
   migrations: readonly Migration[]
   states?: readonly { type: string; version: number }[]

@@ -1,7 +1,7 @@
 import { ContractError, type Event, type EventType, findEvent, laneOf, toEnvelope } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Session } from './db.ts'
-import type { JobInserter } from './jobs.ts'
+import type { JobInserter, JobRequest } from './job-insert.ts'
 import { currentTraceparent } from './telemetry.ts'
 import type { CommitTools, JobRef, LaterOptions } from './types.ts'
 
@@ -26,7 +26,13 @@ export interface OutboxRow {
 export const largestEventBytes = 64 * 1024
 
 /** The outbox row of one event. Throws ContractError when the data breaks the contract or is too large. */
-export function outboxRow<Data>(source: string, origin: Origin, type: EventType<Data>, data: Data, traceparent = currentTraceparent()): OutboxRow {
+export function outboxRow<Data>(
+  source: string,
+  origin: Origin,
+  type: EventType<Data>,
+  data: Data,
+  traceparent = currentTraceparent(),
+): OutboxRow {
   if (findEvent(type.type, type.version) === undefined) throw new ContractError(`${type.type} is not a declared event.`)
   const parsed = type.schema.safeParse(data)
   if (!parsed.success) throw new ContractError(`${type.type} cannot be stated: ${parsed.error.message}`)
@@ -74,16 +80,6 @@ export async function insertOutbox(session: Session<never>, rows: readonly Outbo
   )
 }
 
-export interface JobRequest {
-  queue: string
-  organizationId: string
-  data: unknown
-  options: LaterOptions
-  correlationId: string
-  causationId: string | undefined
-  traceparent: string | undefined
-}
-
 /** Collects what one or more pieces of work state and ask for, until their commit writes it. */
 export class Unit {
   readonly rows: OutboxRow[] = []
@@ -115,7 +111,11 @@ export class Unit {
   }
 
   /** Writes what was collected for the session's current organization; the caller commits afterwards. */
-  async flush(session: Session<never>, inserter: JobInserter, from: { rows: number; jobs: number } = { rows: 0, jobs: 0 }): Promise<void> {
+  async flush(
+    session: Session<never>,
+    inserter: JobInserter,
+    from: { rows: number; jobs: number } = { rows: 0, jobs: 0 },
+  ): Promise<void> {
     await insertOutbox(session, this.rows.slice(from.rows))
     await inserter(session, this.jobs.slice(from.jobs))
   }

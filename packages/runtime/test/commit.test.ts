@@ -15,7 +15,8 @@ beforeEach(() => {
 afterAll(async () => {
   await world?.stop()
 })
-const notesOf = (name: string) => world.sql<{ note: string; by: string }>(`select note, by from counter.notes where counter = $1 order by place`, [name])
+const notesOf = (name: string) =>
+  world.sql<{ note: string; by: string }>(`select note, by from counter.notes where counter = $1 order by place`, [name])
 
 describe('a commit', () => {
   test('publishes what it states, and its handler runs once', async () => {

@@ -31,28 +31,44 @@ export const counterNoted = defineEvent({
 
 const { on, job, route } = kit<CounterApp, CounterTables>()
 
-export const noteLater = job('note-later', z.object({ counter: z.string(), note: z.string() }), { policy: 'singleton', retryLimit: 2, retryDelaySeconds: 1, concurrency: 4 }, async ({ data, app, commit, attempt, jobId }) => {
-  const started = performance.now()
-  await app.faults.job?.(data.note, attempt)
-  await commit(async (tx, { emit }) => {
-    await sql`insert into notes (organization_id, id, counter, note, by) select current_setting('app.organization_id')::uuid, gen_random_uuid(), ${data.counter}, ${data.note}, ${`job ${jobId}`}`.execute(tx)
-    emit(counterNoted, data)
-  })
-  app.runs.push({ note: data.note, started, ended: performance.now() })
-})
+export const noteLater = job(
+  'note-later',
+  z.object({ counter: z.string(), note: z.string() }),
+  { policy: 'singleton', retryLimit: 2, retryDelaySeconds: 1, concurrency: 4 },
+  async ({ data, app, commit, attempt, jobId }) => {
+    const started = performance.now()
+    await app.faults.job?.(data.note, attempt)
+    await commit(async (tx, { emit }) => {
+      await sql`insert into notes (organization_id, id, counter, note, by) select current_setting('app.organization_id')::uuid, gen_random_uuid(), ${data.counter}, ${data.note}, ${`job ${jobId}`}`.execute(
+        tx,
+      )
+      emit(counterNoted, data)
+    })
+    app.runs.push({ note: data.note, started, ended: performance.now() })
+  },
+)
 
-export const mergeLater = job('merge-later', z.object({ counter: z.string() }), { policy: 'stately' }, async ({ data, app, commit }) => {
-  const started = performance.now()
-  await app.faults.job?.('merge', 1)
-  await commit(async (tx) => {
-    await sql`insert into notes (organization_id, id, counter, note, by)
-      select current_setting('app.organization_id')::uuid, gen_random_uuid(), ${data.counter}, count(*)::text, 'merge' from notes where counter = ${data.counter} and by = 'handler'`.execute(tx)
-  })
-  app.runs.push({ note: 'merge', started, ended: performance.now() })
-})
+export const mergeLater = job(
+  'merge-later',
+  z.object({ counter: z.string() }),
+  { policy: 'stately' },
+  async ({ data, app, commit }) => {
+    const started = performance.now()
+    await app.faults.job?.('merge', 1)
+    await commit(async (tx) => {
+      await sql`insert into notes (organization_id, id, counter, note, by)
+      select current_setting('app.organization_id')::uuid, gen_random_uuid(), ${data.counter}, count(*)::text, 'merge' from notes where counter = ${data.counter} and by = 'handler'`.execute(
+        tx,
+      )
+    })
+    app.runs.push({ note: 'merge', started, ended: performance.now() })
+  },
+)
 
 const countBump = on('count-bump', counterBumped, async ({ event, tx, app, emit, later }) => {
-  await sql`insert into notes (organization_id, id, counter, note, by) values (${event.organizationId}, ${event.id}, ${event.data.counter}, ${event.data.note}, 'handler')`.execute(tx)
+  await sql`insert into notes (organization_id, id, counter, note, by) values (${event.organizationId}, ${event.id}, ${event.data.counter}, ${event.data.note}, 'handler')`.execute(
+    tx,
+  )
   await app.faults.handler?.(event.data.note)
   if (event.data.note.startsWith('job')) later(noteLater, event.data, { key: event.data.counter })
   if (event.data.note.startsWith('merge')) later(mergeLater, { counter: event.data.counter }, { key: event.data.counter })

@@ -12,14 +12,38 @@ export type Channel = z.infer<typeof Channel>
 export const ChatKind = z.enum(['person', 'group', 'broadcast'])
 export type ChatKind = z.infer<typeof ChatKind>
 
-export const MessageType = z.enum(['text', 'image', 'video', 'audio', 'file', 'location', 'contact', 'reply', 'order_context', 'poll', 'system', 'unsupported'])
+export const MessageType = z.enum([
+  'text',
+  'image',
+  'video',
+  'audio',
+  'file',
+  'location',
+  'contact',
+  'reply',
+  'order_context',
+  'poll',
+  'system',
+  'unsupported',
+])
 export type MessageType = z.infer<typeof MessageType>
 
 export const SenderKind = z.enum(['user', 'agent', 'human', 'system'])
 export type SenderKind = z.infer<typeof SenderKind>
 
 /** Delivery states in the order in which a message may pass them; `failed` and `deleted` end it from any state. */
-export const MessageStatus = z.enum(['received', 'queued', 'pending', 'sent', 'delivered', 'read', 'played', 'failed', 'deleted', 'dropped'])
+export const MessageStatus = z.enum([
+  'received',
+  'queued',
+  'pending',
+  'sent',
+  'delivered',
+  'read',
+  'played',
+  'failed',
+  'deleted',
+  'dropped',
+])
 export type MessageStatus = z.infer<typeof MessageStatus>
 
 /** A file that came with or goes with a message. `url` expires at the provider and is personal data: never logged. */
@@ -40,7 +64,14 @@ export const MessageContent = z.object({
   type: MessageType,
   text: MessageText.nullable(),
   attachments: z.array(Attachment).max(20),
-  location: z.object({ latitude: z.number(), longitude: z.number(), name: z.string().max(512).nullable(), address: z.string().max(1_024).nullable() }).nullable(),
+  location: z
+    .object({
+      latitude: z.number(),
+      longitude: z.number(),
+      name: z.string().max(512).nullable(),
+      address: z.string().max(1_024).nullable(),
+    })
+    .nullable(),
   contacts: z.array(z.object({ name: z.string().max(512), vcard: z.string().max(8_192).nullable() })).max(50),
   /** A button or list row that the customer chose; `id` as we sent it, without the provider's prefix. */
   choice: z.object({ id: z.string().max(512), title: z.string().max(512) }).nullable(),

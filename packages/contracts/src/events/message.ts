@@ -1,6 +1,15 @@
 import { z } from 'zod'
 import { defineEvent } from '../define-event.ts'
-import { Attachment, Channel, chatFields, ChatKind, MessageContent, MessageStatus, SenderKind, StatusError } from '../entities/message.ts'
+import {
+  Attachment,
+  Channel,
+  chatFields,
+  ChatKind,
+  MessageContent,
+  MessageStatus,
+  SenderKind,
+  StatusError,
+} from '../entities/message.ts'
 import { ExternalId, Id, MessageText, Timestamp } from '../primitives.ts'
 
 // --- stated by ingest, out of provider webhooks ---
@@ -104,7 +113,14 @@ export const conversationStarted = defineEvent({
   version: 1,
   key: 'conversationId',
   summary: 'A customer opened a conversation.',
-  data: z.object({ conversationId: Id, customerId: Id, channel: Channel, accountId: ExternalId, chatId: ExternalId, startedAt: Timestamp }),
+  data: z.object({
+    conversationId: Id,
+    customerId: Id,
+    channel: Channel,
+    accountId: ExternalId,
+    chatId: ExternalId,
+    startedAt: Timestamp,
+  }),
 })
 
 export const conversationHandedOver = defineEvent({

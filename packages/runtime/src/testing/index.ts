@@ -9,6 +9,16 @@ import { start, type Running } from '../start.ts'
 import type { Service } from '../types.ts'
 
 type AnyService = Service<never, never, never>
+/** Whatever its App, tables and configuration are. */
+type AnyServiceOf = { name: string; migrations: AnyService['migrations'] }
+
+/** What a call answered; `body` is checked by the test that reads it. */
+export interface Answer {
+  status: number
+  headers: Headers
+  // The shape is what the test asserts: unknown would only move a cast into each of them.
+  body: ReturnType<typeof JSON.parse>
+}
 
 /** Services over a database and a stream of their own on real Postgres and NATS, for one test file. */
 export interface World {
@@ -28,8 +38,17 @@ export interface World {
   /** Everything a service stated, in commit order. */
   events(serviceName: string, type?: string): Promise<Event[]>
   /** States an event as if `serviceName` had. */
-  state<Data>(serviceName: string, type: EventType<Data>, data: Data, options?: { organizationId?: string; correlationId?: string }): Promise<void>
-  call(method: string, path: string, options?: { body?: unknown; key?: string | null; headers?: Record<string, string> }): Promise<{ status: number; body: any; headers: Headers }>
+  state<Data>(
+    serviceName: string,
+    type: EventType<Data>,
+    data: Data,
+    options?: { organizationId?: string; correlationId?: string },
+  ): Promise<void>
+  call(
+    method: string,
+    path: string,
+    options?: { body?: unknown; key?: string | null; headers?: Record<string, string> },
+  ): Promise<Answer>
   settle(deadlineMs?: number): Promise<void>
   startReplica(): Promise<Running>
   /** Stops the first replica and starts it again. */
@@ -38,7 +57,7 @@ export interface World {
 }
 
 export interface WorldOptions {
-  services: readonly Service<any, any, any>[]
+  services: readonly AnyServiceOf[]
   postgresUrl: string
   natsUrl: string
   environment?: Record<string, string>
@@ -50,7 +69,7 @@ const password = 'parley-test'
 
 /** Creates a database from a migrated template (tens of milliseconds) and starts the services on it. */
 export async function startWorld(options: WorldOptions): Promise<World> {
-  const services = options.services as readonly AnyService[]
+  const services = options.services as unknown as readonly AnyService[]
   const root = new pg.Pool({ connectionString: options.postgresUrl, max: 2 })
   const template = await templateFor(root, options.postgresUrl, services)
   const database = `parley_t_${randomBytes(6).toString('hex')}`
@@ -115,7 +134,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       const service = first().services.find((entry) => entry.name === serviceName)
       if (!service) throw new Error(`No service '${serviceName}' runs in this world.`)
       await service.database.commit(
-        { organizationId: more.organizationId ?? organizationId, ...(more.correlationId === undefined ? {} : { correlationId: more.correlationId }) },
+        {
+          organizationId: more.organizationId ?? organizationId,
+          ...(more.correlationId === undefined ? {} : { correlationId: more.correlationId }),
+        },
         async (_tx, tools) => tools.emit(type, data),
       )
     },
@@ -166,7 +188,9 @@ async function templateFor(root: pg.Pool, postgresUrl: string, services: readonl
     if (ready.rowCount === 0) {
       await client.query(`drop database if exists ${name}`)
       await client.query(`create database ${name}`)
-      const passwords = Object.fromEntries([relayRole, ...services.map((service) => roleOf(service.name))].map((role) => [role, password]))
+      const passwords = Object.fromEntries(
+        [relayRole, ...services.map((service) => roleOf(service.name))].map((role) => [role, password]),
+      )
       await migrate({ adminUrl: withPath(postgresUrl, name), services, passwords })
       await client.query(`alter database ${name} is_template true`)
     }

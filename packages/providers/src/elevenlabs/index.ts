@@ -1,0 +1,2 @@
+export { elevenlabsWebhook } from './webhook.ts'
+export { type StreamedCheck, startSignatureCheck } from './webhook-signature.ts'

@@ -1,0 +1,3 @@
+export * from './client.ts'
+export * from './simulator.ts'
+export * from './turn-schema.ts'

@@ -1,0 +1,1 @@
+export { shopifyWebhook } from './webhook.ts'

@@ -1,0 +1,1 @@
+export { tavusWebhook } from './webhook.ts'

@@ -1,0 +1,51 @@
+import { type EventType, type ProviderName, webhookUnrecognised } from '@parley/contracts'
+import { hash } from 'node:crypto'
+import { cut, jsonBytes, maxEventBytes } from './fields.ts'
+import type { Normalised, NormalisedItem } from './types.ts'
+
+/** What every item of one delivery shares. */
+export interface Delivery {
+  provider: ProviderName
+  topic: string
+  receiptId: string
+}
+
+/** An item with an event; the type of `data` is checked against the contract. */
+export function emitted<Data>(dedupeKey: string, type: EventType<Data>, data: Data, note?: string): NormalisedItem {
+  const event = { type: type as EventType, data }
+  return note === undefined ? { dedupeKey, event } : { dedupeKey, event, note }
+}
+
+/** Like `emitted`, for data whose size the provider decides: what exceeds an event becomes unrecognised, not a stuck outbox. */
+export function emittedIfItFits<Data>(delivery: Delivery, dedupeKey: string, type: EventType<Data>, data: Data): NormalisedItem {
+  if (jsonBytes(data) <= maxEventBytes) return emitted(dedupeKey, type, data)
+  return unrecognised(delivery, dedupeKey, `Too large for ${type.type}.`)
+}
+
+/** Known, and of no use to us. */
+export function unused(dedupeKey: string, note: string): NormalisedItem {
+  return { dedupeKey, event: null, note }
+}
+
+/** Authentic, but not in a form we know. `reason` must not quote the body. */
+export function unrecognised(delivery: Delivery, dedupeKey: string, reason: string): NormalisedItem {
+  const { provider, topic, receiptId } = delivery
+  return emitted(dedupeKey, webhookUnrecognised, { provider, topic: cut(topic, 128), reason, receiptId })
+}
+
+export function onlyUnrecognised(delivery: Delivery, bodySha256: string, reason: string): Normalised {
+  return { topic: delivery.topic, items: [unrecognised(delivery, `unrecognised:${bodySha256}`, reason)] }
+}
+
+/** Short hash of a parsed value, for keys of things that come again under the same id with other content. */
+export function contentHash(value: unknown): string {
+  return hash('sha256', JSON.stringify(value) ?? '', 'hex').slice(0, 32)
+}
+
+const longestKey = 400
+
+/** Joins the parts of a dedupe key; a long part (a hostile or unusual id) is replaced by its hash. */
+export function dedupeKey(...parts: string[]): string {
+  const key = parts.join(':')
+  return key.length <= longestKey ? key : `${parts[0]}:${hash('sha256', key, 'hex')}`
+}

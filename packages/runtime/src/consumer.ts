@@ -1,0 +1,300 @@
+import type { Bus } from './bus.ts'
+import { crashPoint } from './crash.ts'
+import type { Database, Session } from './db.ts'
+import { parkEvent, recordPoison } from './dead-letters.ts'
+import { classify, describe } from './errors.ts'
+import type { JobInserter } from './job-insert.ts'
+import { type HeldLane, LanesLost, startLeases } from './leases.ts'
+import { type LaneItem, readItem } from './lane-item.ts'
+import type { Logger } from './log.ts'
+import { startParked } from './parked.ts'
+import { nextTry } from './dead-letters.ts'
+import { inSpan, meters, observe, SpanKind } from './telemetry.ts'
+import type { Handler } from './types.ts'
+import { Unit } from './unit.ts'
+import type { Event } from '@parley/contracts'
+
+type AnyHandler = Handler<never, never, never>
+
+export interface Consumer {
+  /** Lanes held by this replica. */
+  held(): number[]
+  /** Everything that the stream holds for this service's held lanes has been handled, and nothing is put aside for another try. */
+  idle(): Promise<boolean>
+  /** Tries what was put aside now rather than at its time. */
+  retryNow(): void
+  stop(): Promise<void>
+}
+
+export interface ConsumerOptions {
+  serviceName: string
+  replicaId: string
+  handlers: readonly AnyHandler[]
+  database: Database<never>
+  /** As the relay role: sees what is parked in every organization. */
+  system: Database<never>
+  bus: Bus
+  app: unknown
+  inserter: JobInserter
+  log: Logger
+  onCommitted(unit: Unit): void
+}
+
+const largestGroup = 64
+const groupsAtOnce = 2
+const outagePauseMs = 500
+
+/**
+ * Hears a service's events. Whatever waits in the held lanes, up to 64 events, is committed in one transaction together with the
+ * lanes' new positions. A group that throws is rolled back and run event by event; an event that still throws is put aside with
+ * its key, and the lane goes on. When our own infrastructure is away, nothing is counted and everything waits where it is.
+ */
+export function startConsumer(options: ConsumerOptions): Consumer {
+  const { serviceName, database, log } = options
+  const byType = new Map<string, AnyHandler[]>()
+  for (const handler of options.handlers) {
+    const id = `${handler.event.type}/${handler.event.version}`
+    byType.set(id, [...(byType.get(id) ?? []), handler])
+  }
+  const handlersOf = (event: Event) => byType.get(`${event.type}/${event.version}`) ?? []
+  const types = [...new Set(options.handlers.map((handler) => handler.event.type))]
+  let stopping = false
+  let groups = 0
+  let outageUntil = 0
+
+  const parked = startParked({
+    ...options,
+    leases: () => leases,
+    newUnit: () => new Unit(serviceName),
+    invoke,
+    flush: (session, unit) => unit.flush(session, options.inserter),
+  })
+  const leases = startLeases({ ...options, types, onTaken: (lanes) => parked.remember(lanes), onMessage: schedule })
+  const stopGauges = gauges(serviceName, leases.held, parked.count)
+
+  function schedule(): void {
+    if (stopping || performance.now() < outageUntil) return
+    while (groups < groupsAtOnce) {
+      const items: LaneItem[] = []
+      for (const lane of leases.held.values()) {
+        if (lane.busy || lane.releasing || lane.buffer.length === 0) continue
+        lane.busy = true
+        for (const message of lane.buffer.splice(0, largestGroup - items.length)) items.push(readItem(lane, message))
+        lane.reader.resume()
+        if (items.length >= largestGroup) break
+      }
+      if (items.length === 0) return
+      groups++
+      void runGroup(items).finally(() => {
+        groups--
+        for (const lane of new Set(items.map((item) => item.lane))) lane.busy = false
+        schedule()
+      })
+    }
+  }
+
+  async function runGroup(items: LaneItem[]): Promise<void> {
+    crashPoint('consumer.after_fetch')
+    try {
+      await commitItems(items)
+    } catch (error) {
+      if (error instanceof LanesLost) return
+      if (classify(error) === 'outage') return waitOut(items, error)
+      for (const lane of new Set(items.map((item) => item.lane))) await oneByOne(items.filter((item) => item.lane === lane))
+    }
+  }
+
+  async function oneByOne(items: LaneItem[]): Promise<void> {
+    for (const [index, item] of items.entries()) {
+      const handlers = item.event ? handlersOf(item.event) : []
+      try {
+        if (handlers.length === 0) await commitItems([item])
+        for (const handler of handlers) await oneHandler(item, handler)
+      } catch (error) {
+        if (error instanceof LanesLost) return
+        return waitOut(items.slice(index), error)
+      }
+    }
+  }
+
+  /** Throws only LanesLost and what is our own infrastructure's fault; the handler's own failure puts the event aside. */
+  async function oneHandler(item: LaneItem, handler: AnyHandler): Promise<void> {
+    try {
+      await commitItems([item], handler)
+    } catch (error) {
+      if (error instanceof LanesLost || classify(error) === 'outage') throw error
+      await setAside(item, handler, error)
+    }
+  }
+
+  /** Puts events back in front of their lanes until the database answers again. */
+  function waitOut(items: LaneItem[], error: unknown): void {
+    log.warn({ err: describe(error) }, 'events wait: the database is away')
+    outageUntil = performance.now() + outagePauseMs
+    for (const lane of new Set(items.map((item) => item.lane))) {
+      lane.buffer.unshift(
+        ...items.filter((item) => item.lane === lane && item.message.sequence > lane.position).map((item) => item.message),
+      )
+    }
+    setTimeout(schedule, outagePauseMs + 50)
+  }
+
+  /** One transaction for all items, or for one handler of one item. */
+  async function commitItems(items: LaneItem[], only?: AnyHandler): Promise<void> {
+    const started = performance.now()
+    const unit = new Unit(serviceName)
+    const outcomes: { handler: string; outcome: string }[] = []
+    await database.transaction(null, async (session) => {
+      const toRun = await claim(session, items, only)
+      crashPoint('consumer.after_inbox')
+      for (const organizationId of new Set(items.flatMap((item) => item.event?.organizationId ?? []))) {
+        await session.useOrganization(organizationId)
+        const from = { rows: unit.rows.length, jobs: unit.jobs.length }
+        for (const item of items) {
+          if (item.event?.organizationId !== organizationId) continue
+          for (const handler of only ? [only] : handlersOf(item.event)) {
+            const outcome = toRun.has(`${item.event.id}|${handler.name}`)
+              ? await runHandler(session, unit, item, item.event, handler)
+              : 'duplicate'
+            outcomes.push({ handler: handler.name, outcome })
+          }
+        }
+        await unit.flush(session, options.inserter, from)
+      }
+      for (const item of items)
+        if (item.problem)
+          await recordPoison(session, { ...item, lane: item.lane.lane, problem: item.problem, types, log, serviceName })
+      await leases.movePositions(session, new Map(items.map((item) => [item.lane, item.message.sequence])))
+      crashPoint('consumer.before_commit')
+    })
+    crashPoint('consumer.after_commit')
+    for (const item of items) item.lane.position = Math.max(item.lane.position, item.message.sequence)
+    for (const { handler, outcome } of outcomes) meters.handled().add(1, { service: serviceName, handler, outcome })
+    meters.handling().record((performance.now() - started) / 1000, { service: serviceName })
+    options.onCommitted(unit)
+  }
+
+  /** Marks (handler, event) as handled; answers those to be run: the new ones, and those whose key is parked (they join it). */
+  async function claim(session: Session<never>, items: LaneItem[], only: AnyHandler | undefined): Promise<Set<string>> {
+    const toRun = new Set<string>()
+    const ids: string[] = []
+    const names: string[] = []
+    for (const { event } of items) {
+      if (!event) continue
+      for (const handler of only ? [only] : handlersOf(event)) {
+        if (parked.has(handler.name, event)) toRun.add(`${event.id}|${handler.name}`)
+        else {
+          ids.push(event.id)
+          names.push(handler.name)
+        }
+      }
+    }
+    if (ids.length === 0) return toRun
+    const claimed = await session.query<{ event_id: string; handler: string }>(
+      `insert into handled (event_id, handler) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing returning event_id, handler`,
+      [ids, names],
+    )
+    for (const row of claimed) toRun.add(`${row.event_id}|${row.handler}`)
+    return toRun
+  }
+
+  async function runHandler(
+    session: Session<never>,
+    unit: Unit,
+    item: LaneItem,
+    event: Event,
+    handler: AnyHandler,
+  ): Promise<string> {
+    if (!parked.has(handler.name, event)) {
+      await invoke(session, unit, event, handler)
+      return 'done'
+    }
+    await parkEvent(session, {
+      handler: handler.name,
+      event,
+      envelope: item.envelope,
+      lane: item.lane.lane,
+      state: 'waiting',
+      attempts: 0,
+      delayMs: 0,
+    })
+    return 'parked'
+  }
+
+  async function invoke(session: Session<never>, unit: Unit, event: Event, handler: AnyHandler): Promise<void> {
+    const origin = { organizationId: event.organizationId, correlationId: event.correlationId, causationId: event.id }
+    await inSpan(
+      `handle ${handler.name}`,
+      {
+        kind: SpanKind.CONSUMER,
+        parent: event.traceparent,
+        attributes: { 'parley.event.type': event.type, 'parley.event.id': event.id },
+      },
+      () => handler.run({ event: event as never, app: options.app as never, tx: session.tx, ...unit.tools(origin) }),
+    )
+  }
+
+  async function setAside(item: LaneItem, handler: AnyHandler, error: unknown): Promise<void> {
+    const { event } = item
+    if (!event) throw error
+    const errorClass = classify(error)
+    const next = nextTry(errorClass, 1)
+    await database.transaction(event.organizationId, async (session) => {
+      await parkEvent(session, {
+        handler: handler.name,
+        event,
+        envelope: item.envelope,
+        lane: item.lane.lane,
+        state: next.dead ? 'dead' : 'retrying',
+        error: describe(error),
+        errorClass,
+        attempts: 1,
+        delayMs: next.dead ? 0 : next.delayMs,
+      })
+      await leases.movePositions(session, new Map([[item.lane, item.message.sequence]]))
+    })
+    item.lane.position = Math.max(item.lane.position, item.message.sequence)
+    meters.handled().add(1, { service: serviceName, handler: handler.name, outcome: next.dead ? 'dead' : 'parked' })
+    const about = { err: error, eventId: event.id, type: event.type, errorClass }
+    if (next.dead) {
+      meters.deadLetters().add(1, { service: serviceName, handler: handler.name })
+      log.error(about, 'an event was given up')
+    } else {
+      parked.add(handler.name, event, next.delayMs)
+      log[errorClass === 'retry' ? 'warn' : 'error'](about, 'an event is put aside and tried again')
+    }
+  }
+
+  return {
+    held: () => [...leases.held.keys()],
+    retryNow: () => parked.retryNow(),
+    async idle() {
+      if (groups > 0 || !parked.empty()) return false
+      for (const lane of leases.held.values()) if (lane.busy || lane.buffer.length > 0 || lane.reader.pending() > 0) return false
+      return leases.held.size > 0 || types.length === 0
+    },
+    async stop() {
+      stopping = true
+      await parked.stop()
+      await leases.stop()
+      while (groups > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      for (const stopGauge of stopGauges) stopGauge()
+    },
+  }
+}
+
+function gauges(serviceName: string, held: ReadonlyMap<number, HeldLane>, parkedKeys: () => number): (() => void)[] {
+  const attributes = { service: serviceName }
+  return [
+    observe('parley.lanes.held', 'Lanes held by this replica.', () => [{ value: held.size, attributes }]),
+    observe('parley.lanes.lag', 'Events of held lanes that wait for this service.', () =>
+      [...held.values()].map((lane) => ({
+        value: lane.reader.pending() + lane.buffer.length,
+        attributes: { ...attributes, lane: String(lane.lane) },
+      })),
+    ),
+    observe('parley.lanes.parked_keys', 'Keys with an event put aside for a later try.', () => [
+      { value: parkedKeys(), attributes },
+    ]),
+  ]
+}

@@ -1,0 +1,202 @@
+import { laneCount } from '@parley/contracts'
+import type { Bus, LaneMessage, LaneReader } from './bus.ts'
+import type { Database, Session } from './db.ts'
+import { describe } from './errors.ts'
+import type { Logger } from './log.ts'
+
+/** A lane that this replica may read and commit for, until its lease lapses. */
+export interface HeldLane {
+  lane: number
+  /** Rises each time the lane is taken: a commit under an older epoch is refused. */
+  epoch: string
+  /** Sequence in the stream of the last event that was committed. */
+  position: number
+  buffer: LaneMessage[]
+  reader: LaneReader
+  /** A group of its events is being committed. */
+  busy: boolean
+  releasing: boolean
+}
+
+/** Thrown inside a commit whose lane is not ours any more: nothing is written, the new holder does the work. */
+export class LanesLost extends Error {
+  override name = 'LanesLost'
+}
+
+export interface Leases {
+  readonly held: ReadonlyMap<number, HeldLane>
+  /** In the commit's transaction: moves the lanes' positions. Throws LanesLost when a lane is somebody else's. */
+  movePositions(session: Session<never>, positions: ReadonlyMap<HeldLane, number>): Promise<void>
+  /** In a commit that moves no position: throws LanesLost unless the lane is ours, and keeps it so until the commit ends. */
+  confirm(session: Session<never>, lane: HeldLane): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface LeasesOptions {
+  serviceName: string
+  replicaId: string
+  types: readonly string[]
+  database: Database<never>
+  bus: Bus
+  log: Logger
+  /** Called before the first message of lanes newly taken. */
+  onTaken(lanes: readonly number[]): Promise<void>
+  onMessage(): void
+}
+
+const leaseSeconds = 4
+const tickMs = 750
+const bufferPerLane = 256
+
+/**
+ * Shares the lanes of a service among its replicas: each holds its part of the 16, renews it every 750 ms, and takes what lapsed
+ * (4 s) or was given back. A newcomer makes the others give back what is beyond their share. The lease decides who works; the
+ * epoch, checked in every commit, decides who may write.
+ */
+export function startLeases(options: LeasesOptions): Leases {
+  const { serviceName, replicaId, database, bus, log } = options
+  const held = new Map<number, HeldLane>()
+  let stopping = false
+
+  async function tick(): Promise<void> {
+    await database.query(`insert into replicas (id) values ($1) on conflict (id) do update set seen_at = now()`, [replicaId])
+    const renewed = await database.query<{ lane: number; epoch: string }>(
+      `update lane_leases set expires_at = now() + $2 * interval '1 second' where holder = $1 returning lane, epoch`,
+      [replicaId, leaseSeconds],
+    )
+    const mine = new Map(renewed.map((row) => [row.lane, row.epoch]))
+    for (const lane of held.values()) if (mine.get(lane.lane) !== lane.epoch) await drop(lane)
+    const alive = await database.query<{ replicas: number }>(
+      `select count(*)::int as replicas from replicas where seen_at > now() - $1 * interval '1 second'`,
+      [leaseSeconds],
+    )
+    const share = Math.ceil(laneCount / Math.max(1, alive[0]?.replicas ?? 1))
+    const surplus = [...held.values()].filter((lane) => !lane.releasing).slice(share)
+    for (const lane of surplus) void release(lane)
+    if (held.size < share && surplus.length === 0) await acquire(share - held.size)
+  }
+
+  async function acquire(wanted: number): Promise<void> {
+    // A stream made anew starts counting again: positions of the old one mean nothing, and `handled` keeps a second reading harmless.
+    const created = await bus.ensureStream()
+    const taken = await database.query<{ lane: number; epoch: string; position: string }>(
+      `update lane_leases l
+       set holder = $1, epoch = epoch + 1, expires_at = now() + $2 * interval '1 second', stream_created = $4,
+         position = case when stream_created = $4 then position else 0 end
+       where lane in (
+         select lane from lane_leases where (holder is null or holder = $1 or expires_at < now()) and not lane = any($5::smallint[])
+         order by lane limit $3 for update skip locked)
+       returning lane, epoch, position`,
+      [replicaId, leaseSeconds, wanted, created, [...held.keys()]],
+    )
+    if (taken.length === 0) return
+    await options.onTaken(taken.map((row) => row.lane))
+    for (const row of taken) hold(row.lane, row.epoch, Number(row.position), created)
+    log.debug({ lanes: taken.map((row) => row.lane) }, 'lanes taken')
+  }
+
+  function hold(number: number, epoch: string, position: number, streamCreated: string): void {
+    const lane: HeldLane = {
+      lane: number,
+      epoch,
+      position,
+      buffer: [],
+      busy: false,
+      releasing: false,
+      reader: bus.readLane({
+        name: `${serviceName}-${number}-e${epoch}`,
+        lane: number,
+        types: options.types,
+        position,
+        streamCreated,
+        onMessage(message) {
+          lane.buffer.push(message)
+          options.onMessage()
+        },
+        onStreamChanged: () => void drop(lane),
+        full: () => lane.buffer.length >= bufferPerLane || lane.releasing || stopping,
+      }),
+    }
+    held.set(number, lane)
+  }
+
+  /** Forgets a lane that another replica has, or may have. */
+  async function drop(lane: HeldLane): Promise<void> {
+    if (held.get(lane.lane) === lane) held.delete(lane.lane)
+    lane.releasing = true
+    await lane.reader.stop()
+  }
+
+  /** Gives a lane up in good order: its group ends, the lease is cleared, the others are told. */
+  async function release(lane: HeldLane): Promise<void> {
+    lane.releasing = true
+    lane.buffer.length = 0
+    while (lane.busy) await new Promise((resolve) => setTimeout(resolve, 5))
+    await drop(lane)
+    try {
+      await database.query(
+        `update lane_leases set holder = null, expires_at = now() where lane = $1 and holder = $2 and epoch = $3`,
+        [lane.lane, replicaId, lane.epoch],
+      )
+      bus.poke(`${serviceName}.lanes`)
+    } catch (error) {
+      log.info({ err: describe(error), lane: lane.lane }, 'a lane could not be given back; its lease will lapse')
+    }
+  }
+
+  let ticking: Promise<void> | undefined
+  let lastTickAt = performance.now()
+  const tickNow = () => {
+    if (stopping) return
+    ticking ??= tick()
+      .then(() => {
+        lastTickAt = performance.now()
+      })
+      .catch(async (error: unknown) => {
+        log.warn({ err: describe(error) }, 'lane leases could not be renewed')
+        // Past the lease's own end somebody else may hold the lanes: stop reading them (the epoch would refuse us anyway).
+        if (performance.now() - lastTickAt > leaseSeconds * 1000) for (const lane of held.values()) await drop(lane)
+      })
+      .finally(() => {
+        ticking = undefined
+      })
+  }
+  const ticker = setInterval(tickNow, tickMs)
+  const stopPoke = bus.onPoke(`${serviceName}.lanes`, tickNow)
+  tickNow()
+
+  return {
+    held,
+    async movePositions(session, positions) {
+      const lanes = [...positions.keys()]
+      const moved = await session.query(
+        `update lane_leases l set position = v.position
+         from unnest($1::smallint[], $2::bigint[], $3::bigint[]) as v (lane, epoch, position)
+         where l.lane = v.lane and l.epoch = v.epoch and l.holder = $4 returning l.lane`,
+        [lanes.map((lane) => lane.lane), lanes.map((lane) => lane.epoch), [...positions.values()], replicaId],
+      )
+      if (moved.length === lanes.length) return
+      for (const lane of lanes) void drop(lane)
+      throw new LanesLost('A lane of this group belongs to another replica now.')
+    },
+    async confirm(session, lane) {
+      const own = await session.query(`select 1 from lane_leases where lane = $1 and holder = $2 and epoch = $3 for update`, [
+        lane.lane,
+        replicaId,
+        lane.epoch,
+      ])
+      if (own.length === 0) throw new LanesLost('The lane belongs to another replica now.')
+    },
+    async stop() {
+      stopping = true
+      clearInterval(ticker)
+      stopPoke()
+      await ticking
+      await Promise.all([...held.values()].map((lane) => release(lane)))
+      await database.query(`delete from replicas where id = $1`, [replicaId]).catch((error: unknown) => {
+        log.info({ err: describe(error) }, 'this replica could not sign off; it will be missed in a few seconds')
+      })
+      bus.poke(`${serviceName}.lanes`)
+    },
+  }
+}

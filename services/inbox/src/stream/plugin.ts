@@ -1,0 +1,94 @@
+import type { ServerResponse } from 'node:http'
+import { AppError, type Authenticate, type Logger } from '@parley/runtime'
+import type { FastifyInstance } from 'fastify'
+import type { App } from '../app.ts'
+import type { StreamedEvent } from '../db/outbox.ts'
+import { type Cursor, formatCursor, parseCursor } from './cursor.ts'
+
+const heartbeatMs = 15_000
+/** What may wait in memory for one reader; one who falls further behind is cut off and resumes by its Last-Event-ID. */
+const maxBufferedBytes = 1024 * 1024
+
+/**
+ * `GET /v1/stream`: the organization's events as they are committed, as server-sent events. Each has an id; a reader that
+ * comes back with it in `Last-Event-ID` misses nothing. The event `reset` tells it to load its lists anew.
+ */
+export async function streamPlugin(
+  fastify: FastifyInstance,
+  app: App,
+  context: { authenticate: Authenticate; log: Logger },
+): Promise<void> {
+  const open = new Set<ServerResponse>()
+
+  fastify.get('/v1/stream', async (request, reply) => {
+    const caller = await context.authenticate(request, 'conversations:read')
+    const from = resumeFrom(request.headers['last-event-id'])
+    const response = reply.raw
+    const outlet = outletOf(response, context.log)
+    // Before the answer begins, so that a refusal is still an ordinary error.
+    const end = await app.streams.subscribe(caller.organizationId, from, outlet)
+    reply.hijack()
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      connection: 'keep-alive',
+      // nginx would hold the events back.
+      'x-accel-buffering': 'no',
+    })
+    outlet.start()
+    open.add(response)
+    const heartbeat = setInterval(() => outlet.write(': still here\n\n'), heartbeatMs)
+    response.once('close', () => {
+      clearInterval(heartbeat)
+      open.delete(response)
+      end()
+    })
+    // The reader may have left while we caught up.
+    if (response.destroyed) response.emit('close')
+  })
+
+  // A stream never ends by itself: without this the server would wait for its readers for ever.
+  fastify.addHook('preClose', async () => {
+    for (const response of open) response.end()
+    app.streams.close()
+  })
+}
+
+function resumeFrom(header: string | string[] | undefined): Cursor | undefined {
+  if (header === undefined || header === '') return undefined
+  const cursor = typeof header === 'string' ? parseCursor(header) : undefined
+  if (!cursor) throw new AppError('invalid', 'Last-Event-ID: not an id of this stream.')
+  return cursor
+}
+
+/** Writes events to one reader; before the answer has begun they are kept. */
+function outletOf(response: ServerResponse, log: Logger) {
+  let early: string[] | undefined = ['retry: 2000\n\n']
+  const write = (text: string): boolean => {
+    if (early) {
+      early.push(text)
+      return true
+    }
+    if (response.destroyed || response.writableEnded) return false
+    response.write(text)
+    if (response.writableLength <= maxBufferedBytes) return true
+    response.destroy()
+    return false
+  }
+  return {
+    write,
+    start(): void {
+      const texts = early ?? []
+      early = undefined
+      write(texts.join(''))
+    },
+    take: (event: StreamedEvent) => write(eventText(event)),
+    reset: (at: Cursor) => void write(`id: ${formatCursor(at)}\nevent: reset\ndata: {}\n\n`),
+    failed: (error: unknown) => log.warn({ err: error }, 'The events for a live stream could not be read; it tries again.'),
+  }
+}
+
+/** JSON has no raw line ends, so one data line holds it. */
+export function eventText({ cursor, envelope: { id, type, time, data } }: StreamedEvent): string {
+  return `id: ${formatCursor(cursor)}\nevent: ${type}\ndata: ${JSON.stringify({ id, type, time, data })}\n\n`
+}

@@ -1,0 +1,279 @@
+import type { DataOf, messageSendRequested } from '@parley/contracts'
+import type { Tx } from '@parley/runtime'
+import { sql, type Selectable } from 'kysely'
+import { chatDigest } from '../rules/chat-digest.ts'
+import type { ChannelState, DB, OutgoingMessages, OutgoingState } from './types.ts'
+
+export type Outgoing = Selectable<OutgoingMessages>
+
+/** Written out, not as parameters: a prepared statement can use the partial indexes only so. */
+const isPending = sql<boolean>`state in ('queued', 'sending')`
+
+/** False when the message is known already. */
+export async function insertOutgoing(
+  tx: Tx<DB>,
+  organizationId: string,
+  request: DataOf<typeof messageSendRequested>,
+): Promise<boolean> {
+  const inserted = await tx
+    .insertInto('outgoingMessages')
+    .values({
+      organizationId,
+      id: request.messageId,
+      conversationId: request.conversationId,
+      customerId: request.customerId,
+      channel: request.channel,
+      accountId: request.accountId,
+      chatId: request.chatId,
+      chatDigest: chatDigest(request.accountId, request.chatId),
+      text: request.text,
+      attachment: request.attachment && JSON.stringify(request.attachment),
+      quickReplies: JSON.stringify(request.quickReplies),
+      replyToProviderMessageId: request.replyToProviderMessageId,
+      sender: request.sender,
+      basedOnVersion: request.basedOnVersion,
+      requestedAt: request.requestedAt,
+    })
+    .onConflict((conflict) => conflict.columns(['organizationId', 'id']).doNothing())
+    .executeTakeFirst()
+  return inserted.numInsertedOrUpdatedRows === 1n
+}
+
+/** A message that is to go out, with its channel when there is one. */
+export interface NextOutgoing {
+  message: Outgoing & { chatId: string; chatDigest: string }
+  channel:
+    | {
+        organizationId: string
+        accountId: string
+        baseUrl: string
+        sealedToken: string
+        tokenVersion: number
+        status: ChannelState
+        perSecond: number | null
+      }
+    | undefined
+}
+
+/** The oldest message of a chat that still has to go out. */
+export async function findNextOutgoing(tx: Tx<DB>, organizationId: string, digest: string): Promise<NextOutgoing | undefined> {
+  const row = await tx
+    .selectFrom('outgoingMessages as m')
+    .leftJoin('channels as c', (join) =>
+      join
+        .onRef('c.organizationId', '=', 'm.organizationId')
+        .onRef('c.accountId', '=', 'm.accountId')
+        .onRef('c.channel', '=', 'm.channel'),
+    )
+    .selectAll('m')
+    .select(['c.baseUrl', 'c.sealedToken', 'c.tokenVersion', 'c.status', 'c.perSecond'])
+    .where('m.organizationId', '=', organizationId)
+    .where('m.chatDigest', '=', digest)
+    .where(isPending)
+    .orderBy('m.position')
+    .limit(1)
+    .executeTakeFirst()
+  if (row === undefined) return undefined
+  const { baseUrl, sealedToken, tokenVersion, status, perSecond, ...message } = row
+  const { chatId } = message
+  if (chatId === null) throw new Error('A message that is to go out has lost its chat.')
+  const channel =
+    baseUrl === null || sealedToken === null || tokenVersion === null || status === null
+      ? undefined
+      : { organizationId, accountId: message.accountId, baseUrl, sealedToken, tokenVersion, status, perSecond }
+  return { message: { ...message, chatId, chatDigest: digest }, channel }
+}
+
+/** Marks the attempt and reads what speaks against it, in one statement. Undefined: the message has been settled meanwhile. */
+export async function beginAttempt(tx: Tx<DB>, organizationId: string, id: string) {
+  return tx
+    .updateTable('outgoingMessages as m')
+    .set((eb) => ({ state: 'sending' as const, attempts: eb('m.attempts', '+', 1) }))
+    .where('m.organizationId', '=', organizationId)
+    .where('m.id', '=', id)
+    .where(isPending)
+    .returning((eb) => [
+      'm.sender',
+      'm.basedOnVersion',
+      'm.requestedAt',
+      eb
+        .selectFrom('conversationGuards as g')
+        .select('g.lastHumanVersion')
+        .whereRef('g.organizationId', '=', 'm.organizationId')
+        .whereRef('g.conversationId', '=', 'm.conversationId')
+        .as('lastHumanVersion'),
+      eb
+        .selectFrom('consentWithdrawals as w')
+        .select('w.withdrawnAt')
+        .whereRef('w.organizationId', '=', 'm.organizationId')
+        .whereRef('w.customerId', '=', 'm.customerId')
+        .whereRef('w.channel', '=', 'm.channel')
+        .as('withdrawnAt'),
+    ])
+    .executeTakeFirst()
+}
+
+/** The provider ids that messages to this chat have already; those sent long before cannot be confused with a new one. */
+export async function claimedProviderIds(
+  tx: Tx<DB>,
+  organizationId: string,
+  message: { accountId: string; chatId: string },
+  since: Date,
+): Promise<Set<string>> {
+  const rows = await tx
+    .selectFrom('outgoingMessages')
+    .select('providerMessageId')
+    .where('organizationId', '=', organizationId)
+    .where('accountId', '=', message.accountId)
+    .where('chatId', '=', message.chatId)
+    .where('sentAt', '>=', since)
+    .where('providerMessageId', 'is not', null)
+    .execute()
+  return new Set(rows.map((row) => row.providerMessageId as string))
+}
+
+/** False when it was settled or erased meanwhile, and nothing changed. */
+export async function markSent(
+  tx: Tx<DB>,
+  organizationId: string,
+  id: string,
+  sent: { providerMessageId: string; sentAt: Date; foundByLookup: boolean },
+): Promise<boolean> {
+  return settle(tx, organizationId, id, { state: 'sent', lastError: null, failure: null, ...sent })
+}
+
+/** False when it was settled or erased meanwhile, and nothing changed. */
+export async function markFailed(
+  tx: Tx<DB>,
+  organizationId: string,
+  id: string,
+  failed: { state: 'failed' | 'dropped'; failure: string; lastError: string },
+): Promise<boolean> {
+  return settle(tx, organizationId, id, failed)
+}
+
+async function settle(
+  tx: Tx<DB>,
+  organizationId: string,
+  id: string,
+  change: {
+    state: OutgoingState
+    failure: string | null
+    lastError: string | null
+    providerMessageId?: string
+    sentAt?: Date
+    foundByLookup?: boolean
+  },
+): Promise<boolean> {
+  const settled = await tx
+    .updateTable('outgoingMessages')
+    .set({ ...change, settledAt: sql<Date>`now()` })
+    .where('organizationId', '=', organizationId)
+    .where('id', '=', id)
+    .where(isPending)
+    .executeTakeFirst()
+  return settled.numUpdatedRows === 1n
+}
+
+/** Leaves a message waiting for its channel; `newEffect` when the effect of this attempt is over and the next needs one of its own. */
+export async function parkMessage(
+  tx: Tx<DB>,
+  organizationId: string,
+  id: string,
+  note: string,
+  newEffect: boolean,
+): Promise<void> {
+  await tx
+    .updateTable('outgoingMessages')
+    .set((eb) => ({ state: 'queued' as const, lastError: note, round: eb('round', '+', newEffect ? 1 : 0) }))
+    .where('organizationId', '=', organizationId)
+    .where('id', '=', id)
+    .where(isPending)
+    .execute()
+}
+
+export async function hasPending(tx: Tx<DB>, organizationId: string, digest: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('outgoingMessages')
+    .select('id')
+    .where('organizationId', '=', organizationId)
+    .where('chatDigest', '=', digest)
+    .where(isPending)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Chats of a channel that have something to send, in the order of their digests, after the given one. */
+export async function pendingChats(
+  tx: Tx<DB>,
+  organizationId: string,
+  accountId: string,
+  after: string,
+  limit: number,
+): Promise<string[]> {
+  const rows = await tx
+    .selectFrom('outgoingMessages')
+    .select('chatDigest')
+    .distinct()
+    .where('organizationId', '=', organizationId)
+    .where('accountId', '=', accountId)
+    .where(isPending)
+    .where('chatDigest', '>', after)
+    .orderBy('chatDigest')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => row.chatDigest as string)
+}
+
+/**
+ * A person's decision to send a failed message again, whatever was written since: it counts as asked for now and goes to the
+ * end of its chat. False when there is no such message that failed.
+ */
+export async function requeueFailed(tx: Tx<DB>, organizationId: string, id: string): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update outgoing_messages set state = 'queued', round = round + 1, position = default, based_on_version = null, requested_at = now(),
+      failure = null, settled_at = null
+    where organization_id = ${organizationId} and id = ${id} and state = 'failed' and chat_id is not null
+  `.execute(tx)
+  return numAffectedRows === 1n
+}
+
+export async function findOutgoing(tx: Tx<DB>, organizationId: string, id: string): Promise<Outgoing | undefined> {
+  return tx
+    .selectFrom('outgoingMessages')
+    .selectAll()
+    .where('organizationId', '=', organizationId)
+    .where('id', '=', id)
+    .executeTakeFirst()
+}
+
+export async function listOutgoing(
+  tx: Tx<DB>,
+  organizationId: string,
+  filter: { conversationId?: string | undefined; state?: OutgoingState | undefined; limit: number; offset: number },
+): Promise<{ items: Outgoing[]; total: number }> {
+  let matching = tx.selectFrom('outgoingMessages').where('organizationId', '=', organizationId)
+  if (filter.conversationId !== undefined) matching = matching.where('conversationId', '=', filter.conversationId)
+  if (filter.state !== undefined) matching = matching.where('state', '=', filter.state)
+  const items = await matching.selectAll().orderBy('position', 'desc').limit(filter.limit).offset(filter.offset).execute()
+  const { total } = await matching.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
+  return { items, total: Number(total) }
+}
+
+/** Removes what a customer's messages said and where they went; what was still to go out is dropped. */
+export async function eraseOutgoing(
+  tx: Tx<DB>,
+  organizationId: string,
+  erased: { conversationIds: readonly string[]; accountId: string; chatIds: readonly string[] },
+): Promise<void> {
+  await sql`
+    update outgoing_messages set
+      text = null, attachment = null, quick_replies = '[]', chat_id = null, chat_digest = null, last_error = null,
+      state = case when state in ('queued', 'sending') then 'dropped' else state end,
+      failure = case when state in ('queued', 'sending') then 'erased' else failure end,
+      settled_at = coalesce(settled_at, now())
+    where organization_id = ${organizationId}
+      and (conversation_id = any(${[...erased.conversationIds]}::uuid[]) or (account_id = ${erased.accountId} and chat_id = any(${[...erased.chatIds]}::text[])))
+  `.execute(tx)
+}

@@ -1,0 +1,188 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { messageFailed, messageSent } from '@parley/contracts'
+import {
+  type CommitTools,
+  type EffectOutcome,
+  type EffectResult,
+  type JobContext,
+  performEffect,
+  RetryLater,
+  type Tx,
+} from '@parley/runtime'
+import { z } from 'zod'
+import { type App, job } from '../app.ts'
+import { markUnauthorised } from '../db/channels.ts'
+import {
+  beginAttempt,
+  findNextOutgoing,
+  hasPending,
+  markFailed,
+  markSent,
+  type NextOutgoing,
+  parkMessage,
+} from '../db/outgoing-messages.ts'
+import type { DB } from '../db/types.ts'
+import { effectOfSend, type Failure, failureOf, type SendOutcome } from '../rules/outcomes.ts'
+import { planSend } from '../rules/send-plan.ts'
+import { stopBeforeSend } from '../rules/stop-before-send.ts'
+import { callGateway, type GatewayCall, lookUpAtGateway } from '../send-whatsapp.ts'
+
+const SendMessage = z.object({
+  /** Which chat, by its digest. */
+  chat: z.string(),
+  /** True when nobody else asks for this chat's next message: the run then asks for itself. */
+  goOn: z.boolean(),
+})
+type Context = JobContext<App, DB, z.infer<typeof SendMessage>>
+type Message = NextOutgoing['message']
+type UsableChannel = NonNullable<NextOutgoing['channel']>
+
+/**
+ * Sends the oldest message of a chat that still has to go out. A run is asked for with each message, and each run settles one:
+ * so a chat's messages go out in the order in which they were asked for, even when the run of an earlier one waits for its
+ * next try and a later one's comes first.
+ */
+export const sendMessage = job(
+  'send-message',
+  SendMessage,
+  { policy: 'singleton', concurrency: 32, expireSeconds: 60, retryLimit: 11, retryDelaySeconds: 2, retryDelayMaxSeconds: 120 },
+  async (context) => {
+    const next = await context.read((tx) => findNextOutgoing(tx, context.organizationId, context.data.chat))
+    if (next === undefined) return
+    const { message, channel } = next
+    if (channel === undefined)
+      return fail(context, message, 'unreachable', `No channel is set up for account ${message.accountId}.`)
+    if (channel.status === 'disabled') return fail(context, message, 'unreachable', 'The channel is disabled.')
+    // Nothing can go out before somebody sets a new token, and that asks for every waiting chat again (reliability.md F21).
+    if (channel.status === 'unauthorised') return park(context, message, false)
+
+    const plan = planSend(message)
+    if (plan.kind === 'impossible') return fail(context, message, 'refused', plan.reason)
+    const slot = await context.app.pacer.take({ ...channel, perSecond: channel.perSecond ?? context.app.defaultPerSecond })
+    if ('tooFarMs' in slot) return comeBack(context, slot.tooFarMs)
+    await wait(slot.waitMs, undefined, { signal: context.signal })
+    await send(context, channel, { message, plan, client: context.app.clients.get(channel) })
+  },
+)
+
+async function send(context: Context, channel: UsableChannel, call: GatewayCall): Promise<void> {
+  const { message } = call
+  let lastSend: SendOutcome['outcome'] | null = null
+  let tokenRefused = false
+  let stop: Failure | null = null
+
+  try {
+    await performEffect<App, DB, unknown>(context, {
+      key: message.round === 1 ? `send:${message.id}` : `send:${message.id}:${message.round}`,
+      kind: 'whatsapp.send',
+      target: message.chatDigest,
+      request: { accountId: message.accountId, chat: message.chatDigest, plan: call.plan, quickReplies: message.quickReplies },
+      async before(tx) {
+        const attempt = await beginAttempt(tx, context.organizationId, message.id)
+        if (attempt === undefined) return { stop: 'It was settled meanwhile.' }
+        stop = stopBeforeSend(attempt)
+        return stop === null ? 'go' : { stop: stopped[stop] }
+      },
+      async call(): Promise<EffectOutcome> {
+        const answer = await callGateway(call, { headers: context.traceHeaders, signal: context.signal })
+        lastSend = answer.outcome
+        tokenRefused = answer.outcome === 'unauthorised'
+        return effectOfSend(answer)
+      },
+      async lookUp(since) {
+        const found = await lookUpAtGateway(call, since, context)
+        tokenRefused = found.tokenRefused
+        return found.outcome
+      },
+      settle: (tx, tools, result) => settle(tx, tools, result),
+    })
+  } catch (error) {
+    if (!tokenRefused || !(error instanceof RetryLater)) throw error
+    await refuseToken(context, channel, message, error)
+  }
+
+  async function settle(tx: Tx<DB>, tools: CommitTools, result: EffectResult): Promise<void> {
+    const { organizationId } = context
+    const { id: messageId, conversationId } = message
+    if (result.state === 'done') {
+      const sent = { providerMessageId: result.reference, sentAt: result.at, foundByLookup: result.foundByLookup }
+      if (await markSent(tx, organizationId, messageId, sent)) {
+        tools.emit(messageSent, { conversationId, messageId, ...sent, sentAt: result.at.toISOString() })
+      }
+    } else if (tokenRefused && result.state === 'refused') {
+      // The last try met a refused token: that is not the message's end, its next effect begins with the next token.
+      await markUnauthorised(tx, organizationId, channel, result.message)
+      await parkMessage(tx, organizationId, messageId, result.message, true)
+      return
+    } else {
+      const failure = result.state === 'stopped' ? stop : failureOf(result.state, lastSend)
+      if (failure !== null) await recordFailure(tx, tools, context, message, failure, result.message)
+    }
+    await goOn(tx, tools, context, result.state !== 'done')
+  }
+}
+
+const stopped: Record<'overtaken_by_person' | 'no_consent', string> = {
+  overtaken_by_person: 'A person wrote in the conversation before it went out.',
+  no_consent: 'The customer said stop before it went out.',
+}
+
+/** The provider no longer takes our token: the channel waits for a new one, and its messages with it. One line says so, once. */
+async function refuseToken(context: Context, channel: UsableChannel, message: Message, error: RetryLater): Promise<void> {
+  const first = await context.commit((tx) => markUnauthorised(tx, context.organizationId, channel, error.message))
+  if (first) {
+    context.log.error(
+      { organizationId: context.organizationId, accountId: channel.accountId },
+      'the provider refuses the token of a channel: nothing goes out there until it gets a new one',
+    )
+  }
+  // When the token has been replaced since, the next try has the new one; else the replacement will ask for this chat.
+  const now = await context.read((tx) => findNextOutgoing(tx, context.organizationId, context.data.chat))
+  if (now?.channel?.status === 'active') throw error
+  await park(context, message, false)
+}
+
+async function park(context: Context, message: Message, newEffect: boolean): Promise<void> {
+  const note = 'The provider refuses the token of the channel; waiting for a new one.'
+  await context.commit((tx) => parkMessage(tx, context.organizationId, message.id, note, newEffect))
+}
+
+/** A busy channel is no failure: the run ends well, and another one comes when there is room. */
+async function comeBack(context: Context, afterMs: number): Promise<void> {
+  const startAfter = new Date(context.app.now().getTime() + afterMs)
+  await context.commit(async (_tx, { later }) => later(sendMessage, context.data, { key: context.data.chat, startAfter }))
+}
+
+async function fail(context: Context, message: Message, failure: Failure, detail: string): Promise<void> {
+  await context.commit(async (tx, tools) => {
+    await recordFailure(tx, tools, context, message, failure, detail)
+    await goOn(tx, tools, context, true)
+  })
+}
+
+async function recordFailure(
+  tx: Tx<DB>,
+  tools: CommitTools,
+  context: Context,
+  message: Message,
+  failure: Failure,
+  detail: string,
+): Promise<void> {
+  const state = failure === 'overtaken_by_person' || failure === 'no_consent' ? 'dropped' : 'failed'
+  const lastError = detail.slice(0, 1_024).toWellFormed()
+  if (!(await markFailed(tx, context.organizationId, message.id, { state, failure, lastError }))) return
+  tools.emit(messageFailed, {
+    conversationId: message.conversationId,
+    messageId: message.id,
+    reason: failure,
+    detail: lastError,
+    failedAt: context.app.now().toISOString(),
+  })
+}
+
+/** After a failure, the messages behind it get a run with tries of its own: theirs were used up waiting. */
+async function goOn(tx: Tx<DB>, { later }: CommitTools, context: Context, failed: boolean): Promise<void> {
+  const { chat } = context.data
+  if (!failed && !context.data.goOn) return
+  if (await hasPending(tx, context.organizationId, chat)) later(sendMessage, { chat, goOn: true }, { key: chat })
+}

@@ -1,0 +1,26 @@
+import { messageFailed, messageSent } from '@parley/contracts'
+import { defineService } from '@parley/runtime'
+import { NotifierConfig, openApp } from './app.ts'
+import { eraseCustomer } from './handlers/erase-customer.ts'
+import { guardConversation } from './handlers/guard-conversation.ts'
+import { noteChannelStatus } from './handlers/note-channel-status.ts'
+import { noteConsent } from './handlers/note-consent.ts'
+import { storeOutgoingMessage } from './handlers/store-outgoing-message.ts'
+import { resumeChannel } from './jobs/resume-channel.ts'
+import { sendMessage } from './jobs/send-message.ts'
+import { channelsAndOutgoingMessages } from './migrations/001-channels-and-outgoing-messages.ts'
+import { getChannels, putChannel } from './routes/channels.ts'
+import { getOutgoingMessage, getOutgoingMessages, retryOutgoingMessage } from './routes/outgoing-messages.ts'
+
+export const notifier = defineService({
+  name: 'notifier',
+  summary: 'Tells people: messages out through their channels, once, in order, and never after a person took over.',
+  config: NotifierConfig,
+  routes: [putChannel, getChannels, getOutgoingMessages, getOutgoingMessage, retryOutgoingMessage],
+  handlers: [storeOutgoingMessage, guardConversation, noteConsent, noteChannelStatus, eraseCustomer],
+  jobs: [sendMessage, resumeChannel],
+  migrations: [channelsAndOutgoingMessages],
+  states: [messageSent, messageFailed],
+  open: openApp,
+  close: (app) => app.close(),
+})
