@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { laneCount } from '../../packages/contracts/src/index.ts'
-import { ProcessConfig } from '../../packages/runtime/src/start.ts'
+import { ProcessConfig } from '../../packages/runtime/src/process-config.ts'
 import type { Artifact } from './artifacts.ts'
 import type { ServiceShape } from './services.ts'
 

@@ -9,6 +9,7 @@ import fastify, {
   type FastifyRequest,
 } from 'fastify'
 import { randomUUIDv7 } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { z } from 'zod'
 import { AppError, classify, describe, type ErrorCode, errorStatus } from './errors.ts'
 import type { Logger } from './log.ts'
@@ -35,7 +36,9 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     handlerTimeout: 8_000,
     keepAliveTimeout: 65_000,
     maxRequestsPerSocket: 10_000,
-    http: { headersTimeout: 5_000, maxHeaderSize: 16_384 },
+    // Node looks for late requests only every 30 s by itself, which would make 35 s of the five.
+    http: { headersTimeout: 5_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 1_000 },
+    clientErrorHandler: refuseUnparsed,
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
     genReqId: () => randomUUIDv7(),
     requestIdHeader: false,
@@ -54,23 +57,27 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
       }),
   })
   door.removeAllContentTypeParsers()
-  door.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+  door.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (body.length === 0) return done(null, undefined)
     try {
+      refuseEncoded(request)
       done(null, parseJson(body as Buffer, { duplicateKeys: 'refuse' }).value)
     } catch (error) {
       done(error as Error)
     }
   })
   door.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options.log))
-  door.setNotFoundHandler((request, reply) =>
-    answerError(
-      new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request)}.`),
-      request,
-      reply,
-      options.log,
-    ),
-  )
+  const methodsAt = rememberPaths(door)
+  door.setNotFoundHandler((request, reply) => {
+    const methods = methodsAt(pathOf(request))
+    if (methods.length > 0) void reply.header('allow', methods.join(', '))
+    const problem =
+      methods.length > 0
+        ? new AppError('method_not_allowed', `${request.method} is not possible here: ${methods.join(' or ')} is.`)
+        : new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request)}.`)
+    answerError(problem, request, reply, options.log)
+  })
+  door.addHook('onRequest', async (request) => refuseTwoHosts(request))
   door.addHook('onResponse', (request, reply, done) => {
     meters.requests().record(reply.elapsedTime / 1000, {
       method: request.method,
@@ -80,6 +87,55 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     done()
   })
   return door
+}
+
+/** Two Host headers may mean one host to a proxy and another to us (reliability.md A19); Node takes the first and says nothing. */
+function refuseTwoHosts(request: FastifyRequest): void {
+  const names = request.raw.rawHeaders
+  let hosts = 0
+  for (let i = 0; i < names.length; i += 2) if (names[i]?.length === 4 && names[i]?.toLowerCase() === 'host') hosts++
+  if (hosts > 1) throw new AppError('invalid', 'A request has one Host header.')
+}
+
+/** The bytes must be plain UTF-8: a packed body could grow a thousandfold, and another alphabet would be read as this one. */
+function refuseEncoded(request: FastifyRequest): void {
+  const encoding = request.headers['content-encoding'] ?? 'identity'
+  if (encoding.toLowerCase() !== 'identity')
+    throw new AppError('unsupported_media_type', 'A content-encoding is not accepted: send the body as it is.')
+  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '')?.[1] ?? 'utf-8'
+  if (charset.toLowerCase() !== 'utf-8') throw new AppError('unsupported_media_type', 'The body must be UTF-8.')
+}
+
+/** Answers what Node's HTTP parser refused, before there is a request, in the shape of every other error; then the socket ends. */
+function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const [status, code, message] =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? (['408 Request Timeout', 'timeout', 'The request came too slowly.'] as const)
+      : error.code === 'HPE_HEADER_OVERFLOW'
+        ? (['431 Request Header Fields Too Large', 'too_large', 'The headers are too large.'] as const)
+        : (['400 Bad Request', 'invalid', 'The request cannot be read.'] as const)
+  const body = JSON.stringify(errorBody(code, message))
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    )
+  }
+  socket.destroy(error)
+}
+
+/** Which methods a path has. Fastify's router answers 404 for both a wrong path and a wrong method; callers deserve to know which. */
+function rememberPaths(door: FastifyInstance): (path: string) => string[] {
+  const places = new Map<string, { pattern: RegExp; methods: Set<string> }>()
+  door.addHook('onRoute', ({ url, method }) => {
+    const pattern = url.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replace(/:[A-Za-z_]+/g, '[^/]+')
+    const place = places.get(url) ?? { pattern: new RegExp(`^${pattern}$`), methods: new Set() }
+    for (const name of [method].flat()) place.methods.add(name)
+    places.set(url, place)
+  })
+  return (path) => [
+    ...new Set([...places.values()].flatMap((place) => (place.pattern.test(path) ? [...place.methods] : []))),
+  ].sort()
 }
 
 const pathOf = (request: FastifyRequest) => request.url.split('?')[0]?.slice(0, 200) ?? ''
@@ -96,7 +152,8 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
     log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a request failed through our fault')
   }
   if (answer.code === 'unavailable') void reply.header('retry-after', '2')
-  if (answer.code === 'too_many_requests') void reply.header('retry-after', '60')
+  // The limiter has set the seconds that are left; a service's own refusal may not have.
+  if (answer.code === 'too_many_requests' && !reply.hasHeader('retry-after')) void reply.header('retry-after', '60')
   void reply.code(errorStatus[answer.code]).send(errorBody(answer.code, answer.message, answer.details))
 }
 

@@ -89,9 +89,29 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
   const loops = options.jobs.map((job) => startQueue(job))
   const deadLoop = startDeadQueue()
   const beat = setInterval(() => void heartbeat(), 4_000)
-  const stopGauge = observe('parley.jobs.running', 'Job runs under way.', () =>
-    loops.map((loop) => ({ value: loop.running.size, attributes: { service: serviceName, job: loop.name } })),
-  )
+  const oldest = new Map<string, number>()
+  const sampler = setInterval(() => void sampleOldest(), 5_000)
+  const gauges = [
+    observe('parley.jobs.running', 'Job runs under way.', () =>
+      loops.map((loop) => ({ value: loop.running.size, attributes: { service: serviceName, job: loop.name } })),
+    ),
+    observe('parley.jobs.oldest_due', 'Seconds since the oldest waiting run of a job was due.', () =>
+      loops.map((loop) => ({ value: oldest.get(loop.name) ?? 0, attributes: { service: serviceName, job: loop.name } })),
+    ),
+  ]
+
+  async function sampleOldest(): Promise<void> {
+    try {
+      const due = await database.query<{ name: string; age: number }>(
+        `select name, extract(epoch from now() - min(start_after))::float8 as age from ${schema}.job_common
+         where state < 'active' and not blocked and start_after <= now() group by name`,
+      )
+      oldest.clear()
+      for (const row of due) oldest.set(row.name, row.age)
+    } catch (error) {
+      log.info({ err: describe(error) }, 'the age of waiting jobs could not be read')
+    }
+  }
 
   async function heartbeat(): Promise<void> {
     for (const loop of loops) {
@@ -357,7 +377,8 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       abort.abort(new Error('The process is stopping.'))
       clearInterval(beat)
       await deadLoop.busy()
-      stopGauge()
+      clearInterval(sampler)
+      for (const stopGauge of gauges) stopGauge()
       await boss.stop({ graceful: false, close: false })
     },
   }

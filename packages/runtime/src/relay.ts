@@ -60,11 +60,17 @@ export function startRelay(options: RelayOptions): Relay {
   let cursor = { xid: '0', seq: '0' }
   let wakeSleeper: (() => void) | undefined
 
-  const stopGauges = observe(
-    'parley.outbox.age',
-    'Age in seconds of the oldest committed event that is not published yet.',
-    () => [{ value: oldestWaitingSeconds, attributes: { service: options.serviceName } }],
-  )
+  const attributes = { service: options.serviceName }
+  const gauges = [
+    observe(
+      'parley.outbox.age',
+      'Age in seconds of the oldest committed event that the leading relay has not published yet.',
+      () => (leading ? [{ value: oldestWaitingSeconds, attributes }] : []),
+    ),
+    observe('parley.relay.leads', 'Whether this replica publishes the outbox: 1 in exactly one replica.', () => [
+      { value: leading ? 1 : 0, attributes },
+    ]),
+  ]
 
   function wake(): void {
     woken = true
@@ -235,7 +241,7 @@ export function startRelay(options: RelayOptions): Relay {
       stopped = true
       wakeSleeper?.()
       await done
-      stopGauges()
+      for (const stopGauge of gauges) stopGauge()
     },
   }
 }

@@ -40,7 +40,11 @@ export function openTelemetry(options: {
       ? new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.sampleRatio) })
       : new AlwaysOffSampler(),
     spanProcessors: options.otlpEndpoint
-      ? [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: options.otlpEndpoint }) })]
+      ? [
+          new BatchSpanProcessor({
+            exporter: new OTLPTraceExporter({ url: `${options.otlpEndpoint.replace(/\/$/, '')}/v1/traces` }),
+          }),
+        ]
       : [],
   })
   trace.setGlobalTracerProvider(provider)

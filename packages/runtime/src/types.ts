@@ -213,6 +213,8 @@ export interface Service<App = unknown, DB = unknown, Config = unknown> {
   readonly states: readonly EventType<never>[]
   open(context: OpenContext<DB, Config>): Promise<App>
   close?(app: App): Promise<void>
+  /** Path prefixes that `plugin` answers, for whoever routes to this service from outside. */
+  readonly pluginPaths: readonly string[]
   /** Routes that need the raw request (webhooks, streams); everything else is a Route. */
   plugin?(fastify: FastifyInstance, app: App, context: OpenContext<DB, Config> & { authenticate: Authenticate }): Promise<void>
 }
@@ -270,10 +272,12 @@ export function defineService<App, DB, Config>(spec: {
   states?: readonly { type: string; version: number }[]
   open(context: OpenContext<DB, Config>): Promise<App>
   close?(app: App): Promise<void>
+  pluginPaths?: readonly string[]
   plugin?(fastify: FastifyInstance, app: App, context: OpenContext<DB, Config> & { authenticate: Authenticate }): Promise<void>
 }): Service<App, DB, Config> {
   return {
     routes: [],
+    pluginPaths: [],
     ...spec,
     handlers: (spec.handlers ?? []) as unknown as readonly Handler<App, DB, never>[],
     jobs: (spec.jobs ?? []) as unknown as readonly Job<App, DB, never>[],

@@ -1,3 +1,2 @@
-export { BodyError, type BodyErrorCode } from './body-error.ts'
-export { defaultJsonLimits, type ParsedBody, parseJson } from './parse.ts'
-export type { JsonLimits } from './scan.ts'
+/** The reader for hostile JSON lives in contracts, where the runtime's own routes use it as well. */
+export * from '@parley/contracts/json'

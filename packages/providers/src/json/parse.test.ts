@@ -187,6 +187,14 @@ describe('what is not JSON', () => {
       expect(codeOf(input)).toBeTypeOf('string')
     }
     fc.assert(fc.property(fc.uint8Array(), readable))
-    fc.assert(fc.property(fc.string({ unit: fc.constantFrom(...'{}[]":,\\u0dD81e-. ') }), readable), { numRuns: 1_000 })
+    fc.assert(
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom('{', '}', '[', ']', '"', ':', ',', '\\', 'u', '0', 'd', 'D', '8', '1', 'e', '-', '.', ' '),
+        }),
+        readable,
+      ),
+      { numRuns: 1_000 },
+    )
   })
 })

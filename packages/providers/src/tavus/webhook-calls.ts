@@ -73,7 +73,7 @@ export function transcriptItems(delivery: TavusDelivery, properties: Fields): No
 
 function turnOf(turn: Fields): TranscriptTurn | null {
   const words = text(turn.content, 8_192)
-  const speaker = turn.role === 'assistant' ? 'agent' : 'caller'
+  const speaker = turn.role === 'assistant' ? 'agent' : turn.role === 'user' ? 'caller' : null
   return words === null || speaker === null ? null : { speaker, text: words, offsetSeconds: positive(turn.seconds_from_start) }
 }
 

@@ -1,4 +1,4 @@
-import { type DataOf, encodeToken, type EventType } from '@parley/contracts'
+import { encodeToken, type EventType } from '@parley/contracts'
 import { hash } from 'node:crypto'
 import { expect } from 'vitest'
 import { jsonBytes } from './fields.ts'
@@ -19,10 +19,10 @@ export function typesOf(result: Normalised): string[] {
 }
 
 /** The data of the only item, which must be an event of this type. */
-export function only<T extends EventType<never>>(result: Normalised, type: T): DataOf<T> {
+export function only<Data>(result: Normalised, type: EventType<Data>): Data {
   expect(typesOf(result)).toEqual([type.type])
   expectSound(result)
-  return result.items[0]?.event?.data as DataOf<T>
+  return result.items[0]?.event?.data as Data
 }
 
 /** What must hold of every delivery, whatever is in it: valid events that fit the bus, and keys that tell the items apart. */

@@ -162,6 +162,18 @@ describe('messages', () => {
     })
   })
 
+  test('a type named like a property of every object is only an unknown type', () => {
+    for (const type of ['constructor', 'toString', '__proto__'])
+      expect(received(type, { [type]: { id: 'f1' } }).content.type).toBe('unsupported')
+  })
+
+  test('a long list of large business cards keeps every name', () => {
+    const list = Array.from({ length: 50 }, (_, i) => ({ name: `n${i}`, vcard: 'x'.repeat(8_000) }))
+    const { contacts } = received('contact_list', { contact_list: { list } }).content
+    expect(contacts.map((contact) => contact.name)).toEqual(list.map((card) => card.name))
+    expect(contacts.filter((contact) => contact.vcard !== null)).toHaveLength(3)
+  })
+
   test('echoes of our own side are marked, so that no agent answers itself', () => {
     expect(received('text', { from_me: true, source: 'api', from: '33699999999', text: { body: 'Merci' } })).toMatchObject({
       fromUs: true,

@@ -1,0 +1,212 @@
+import { laneCount } from '@parley/contracts'
+import { randomUUIDv7 } from 'node:crypto'
+import type { Bus } from './bus.ts'
+import { type Consumer, startConsumer } from './consumer.ts'
+import { type Database, openDatabase } from './db.ts'
+import { describe } from './errors.ts'
+import { type JobRunner, startJobs } from './jobs.ts'
+import type { Logger } from './log.ts'
+import { patiently } from './patiently.ts'
+import type { ProcessConfig } from './process-config.ts'
+import { type Relay, startRelay } from './relay.ts'
+import { relayRole, roleOf, schemaOf } from './schema.ts'
+import { observe } from './telemetry.ts'
+import type { OpenContext, Service, ServiceDatabase } from './types.ts'
+import { Unit } from './unit.ts'
+
+type AnyService = Service<never, never, never>
+
+/** One service, open: its connections, its loops, and how to end them. */
+export interface Opened {
+  service: AnyService
+  app: unknown
+  context: OpenContext<never, unknown>
+  database: Database<never>
+  serviceDatabase: ServiceDatabase<never>
+  relay: Relay
+  consumer: Consumer
+  jobs: JobRunner
+  log: Logger
+  /** Closes the app and the connections; the loops must have ended. */
+  close(): Promise<void>
+}
+
+interface Shared {
+  config: ProcessConfig
+  bus: Bus
+  log: Logger
+  replicaId: string
+  databaseUrl(role: string): string
+}
+
+/** Opens a service on its own schema and role, and starts its jobs, lanes and relay. */
+export async function openService(service: AnyService, settings: unknown, shared: Shared): Promise<Opened> {
+  const { config, bus, databaseUrl } = shared
+  const schema = schemaOf(service.name)
+  const log = shared.log.child({ service: service.name })
+  const pool = {
+    schema,
+    log,
+    url: databaseUrl(roleOf(service.name)),
+    applicationName: `parley-${service.name}`,
+    maxConnections: config.DATABASE_POOL,
+  }
+  const database = openDatabase<never>(pool)
+  const system = openDatabase<never>({
+    ...pool,
+    url: databaseUrl(relayRole),
+    applicationName: `parley-system-${service.name}`,
+    maxConnections: 1,
+  })
+  await patiently('the database', log, () => database.query('select 1'))
+
+  const news = createNews(service, bus, () => ({ relay, jobs, alone: consumer?.held().length === laneCount }))
+  const serviceDatabase: ServiceDatabase<never> = {
+    read: (organizationId, work) => database.transaction(organizationId, (session) => work(session.tx)),
+    async commit(origin, work) {
+      const unit = new Unit(service.name)
+      const correlationId = origin.correlationId ?? randomUUIDv7()
+      const result = await database.transaction(origin.organizationId, async (session) => {
+        const value = await work(
+          session.tx,
+          unit.tools({ organizationId: origin.organizationId, correlationId, causationId: origin.causationId }),
+        )
+        await unit.flush(session, jobs.inserter)
+        return value
+      })
+      news.committed(unit)
+      return result
+    },
+    onCommit: news.onCommit,
+    transaction: (organizationId, work) => database.transaction(organizationId, work),
+    wake: () => news.tell(true, new Map()),
+  }
+  const context: OpenContext<never, unknown> = { config: settings, log, database: serviceDatabase, now: () => new Date() }
+  const app: unknown = await service.open(context as never)
+
+  let consumer: Consumer | undefined
+  let relay: Relay | undefined
+  const loops = { serviceName: service.name, database, app, log, onCommitted: news.committed }
+  const jobs: JobRunner = await startJobs({ ...loops, jobs: service.jobs as never, pollMs: config.POLL_MS })
+  consumer = startConsumer({
+    ...loops,
+    replicaId: shared.replicaId,
+    handlers: service.handlers as never,
+    system,
+    bus,
+    inserter: jobs.inserter,
+  })
+  relay = startRelay({ serviceName: service.name, schema, url: databaseUrl(relayRole), bus, log, pollMs: config.POLL_MS })
+
+  const ends = [
+    news.stop,
+    startUpkeep(database, log),
+    observe('parley.database.connections', 'Connections of the pool by state.', () =>
+      Object.entries(database.gauges()).map(([state, value]) => ({ value, attributes: { service: service.name, state } })),
+    ),
+  ]
+  return {
+    service,
+    app,
+    context,
+    database,
+    serviceDatabase,
+    relay,
+    consumer,
+    jobs,
+    log,
+    async close() {
+      for (const end of ends) end()
+      await service.close?.(app as never)
+      await database.close()
+      await system.close()
+    },
+  }
+}
+
+/** Tells whoever waits for a service's commits: its relay, its jobs, its streams; here at once, in other replicas by a poke. */
+function createNews(service: AnyService, bus: Bus, loops: () => { relay: Relay | undefined; jobs: JobRunner; alone: boolean }) {
+  const listeners = new Set<() => void>()
+  let listenersDue: NodeJS.Timeout | undefined
+  let pokeDue: NodeJS.Timeout | undefined
+
+  function tellListeners(): void {
+    if (listeners.size === 0) return
+    listenersDue ??= setTimeout(() => {
+      listenersDue = undefined
+      for (const listener of listeners) listener()
+    }, 5)
+  }
+
+  /** `queues`: jobs asked for, with the milliseconds until the earliest is due. */
+  function tell(events: boolean, queues: ReadonlyMap<string, number>): void {
+    const { relay, jobs, alone } = loops()
+    if (events) {
+      relay?.wake()
+      tellListeners()
+    }
+    for (const [queue, delayMs] of queues) jobs.wake(queue, delayMs)
+    // A replica that holds every lane has nobody to tell.
+    if (alone) return
+    pokeDue ??= setTimeout(() => {
+      pokeDue = undefined
+      bus.poke(`${service.name}.news`)
+    }, 2)
+  }
+
+  const stopHearing = bus.onPoke(`${service.name}.news`, () => {
+    const { relay, jobs } = loops()
+    relay?.wake()
+    for (const job of service.jobs) jobs.wake(job.name)
+    tellListeners()
+  })
+
+  return {
+    tell,
+    committed(unit: Unit): void {
+      const queues = new Map<string, number>()
+      for (const job of unit.jobs) {
+        const delayMs = job.options.startAfter ? Math.max(0, job.options.startAfter.getTime() - Date.now()) : 0
+        queues.set(job.queue, Math.min(queues.get(job.queue) ?? delayMs, delayMs))
+      }
+      if (unit.rows.length > 0 || queues.size > 0) tell(unit.rows.length > 0, queues)
+    },
+    onCommit(listener: () => void): () => void {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    stop(): void {
+      clearTimeout(listenersDue)
+      clearTimeout(pokeDue)
+      stopHearing()
+    },
+  }
+}
+
+const upkeepMs = 3_600_000
+const outboxDays = 7
+/** Longer than the stream (72 h) and the outbox can bring an event back. */
+const handledDays = 30
+const chunk = 5_000
+
+/** Once at start and every hour: outbox partitions for the days to come, and what is past its time away, in short transactions. */
+function startUpkeep(database: Database<never>, log: Logger): () => void {
+  const keep = async () => {
+    try {
+      await database.query('select maintain_outbox($1)', [outboxDays])
+      for (let gone = chunk; gone === chunk; ) {
+        const rows = await database.query(
+          `delete from handled where ctid = any(array(
+             select ctid from handled where handled_at < now() - $1 * interval '1 day' limit ${chunk})) returning 1`,
+          [handledDays],
+        )
+        gone = rows.length
+      }
+    } catch (error) {
+      log.warn({ err: describe(error) }, 'upkeep did not finish; it is tried again in an hour')
+    }
+  }
+  void keep()
+  const timer = setInterval(() => void keep(), upkeepMs)
+  return () => clearInterval(timer)
+}
