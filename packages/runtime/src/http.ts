@@ -128,14 +128,16 @@ function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
 function rememberPaths(door: FastifyInstance): (path: string) => string[] {
   const places = new Map<string, { pattern: RegExp; methods: Set<string> }>()
   door.addHook('onRoute', ({ url, method }) => {
-    const pattern = url.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replace(/:[A-Za-z_]+/g, '[^/]+')
+    const pattern = url
+      .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replace(/:[A-Za-z_]+/g, '[^/]+')
     const place = places.get(url) ?? { pattern: new RegExp(`^${pattern}$`), methods: new Set() }
     for (const name of [method].flat()) place.methods.add(name)
     places.set(url, place)
   })
-  return (path) => [
-    ...new Set([...places.values()].flatMap((place) => (place.pattern.test(path) ? [...place.methods] : []))),
-  ].sort()
+  return (path) =>
+    [...new Set([...places.values()].flatMap((place) => (place.pattern.test(path) ? [...place.methods] : [])))].sort()
 }
 
 const pathOf = (request: FastifyRequest) => request.url.split('?')[0]?.slice(0, 200) ?? ''

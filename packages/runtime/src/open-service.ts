@@ -1,4 +1,4 @@
-import { laneCount } from '@parley/contracts'
+import { laneCount, laneOf } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Bus } from './bus.ts'
 import { type Consumer, startConsumer } from './consumer.ts'
@@ -6,6 +6,7 @@ import { type Database, openDatabase } from './db.ts'
 import { describe } from './errors.ts'
 import { type JobRunner, startJobs } from './jobs.ts'
 import type { Logger } from './log.ts'
+import type { ObjectStore } from './object-store.ts'
 import { patiently } from './patiently.ts'
 import type { ProcessConfig } from './process-config.ts'
 import { type Relay, startRelay } from './relay.ts'
@@ -36,6 +37,7 @@ interface Shared {
   bus: Bus
   log: Logger
   replicaId: string
+  objects: ObjectStore | undefined
   databaseUrl(role: string): string
 }
 
@@ -81,7 +83,14 @@ export async function openService(service: AnyService, settings: unknown, shared
     transaction: (organizationId, work) => database.transaction(organizationId, work),
     wake: () => news.tell(true, new Map()),
   }
-  const context: OpenContext<never, unknown> = { config: settings, log, database: serviceDatabase, now: () => new Date() }
+  const context: OpenContext<never, unknown> = {
+    config: settings,
+    log,
+    database: serviceDatabase,
+    objects: shared.objects,
+    eraseEvents: (organizationId, keys) => eraseEvents(service, { database, bus }, organizationId, keys),
+    now: () => new Date(),
+  }
   const app: unknown = await service.open(context as never)
 
   let consumer: Consumer | undefined
@@ -181,6 +190,25 @@ function createNews(service: AnyService, bus: Bus, loops: () => { relay: Relay |
       stopHearing()
     },
   }
+}
+
+/**
+ * The stream first, the outbox after: a crash between the two leaves rows that a second run finds again. Each service erases the
+ * types it states; purging a subject would leave the bytes on disk (reliability.md, finding 9), so events go one by one.
+ */
+async function eraseEvents(
+  service: AnyService,
+  stores: { database: Database<never>; bus: Bus },
+  organizationId: string,
+  keys: readonly string[],
+): Promise<{ outbox: number; stream: number }> {
+  const types = [...new Set(service.states.map((event) => event.type))]
+  let stream = 0
+  for (const key of keys) stream += await stores.bus.eraseKey(laneOf(organizationId, key), types, organizationId, key)
+  const rows = await stores.database.transaction(organizationId, (session) =>
+    session.query(`delete from outbox where organization_id = $1 and key = any($2::text[]) returning 1`, [organizationId, keys]),
+  )
+  return { outbox: rows.length, stream }
 }
 
 const upkeepMs = 3_600_000

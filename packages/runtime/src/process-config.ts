@@ -42,6 +42,11 @@ export const ProcessConfig = z.object({
         .filter((part) => part !== ''),
     ),
   REQUESTS_PER_MINUTE: number(600_000, { min: 1 }),
+  /** Where files go: file:///folder, or s3://bucket?region=…&endpoint=…; unset, deliveries keep them in Postgres. */
+  OBJECT_STORE_URL: z
+    .string()
+    .regex(/^(file|s3):\/\//)
+    .optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.string().url().optional(),
   OTEL_TRACES_SAMPLER_ARG: number(1, { min: 0, max: 1 }),
   /** How long the safety-net polls wait; wakes make them rarely matter. */

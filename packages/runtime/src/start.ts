@@ -12,6 +12,7 @@ import { addRoute, errorBody, openDoor } from './http.ts'
 import type { JobRunner } from './jobs.ts'
 import { type Logger, openLog } from './log.ts'
 import { type Opened, openService } from './open-service.ts'
+import { openObjectStore } from './object-store.ts'
 import { opsRoutes } from './ops.ts'
 import { patiently } from './patiently.ts'
 import { ProcessConfig } from './process-config.ts'
@@ -91,6 +92,7 @@ export async function start(options: StartOptions): Promise<Running> {
     const door = await openDoor({ log, trustProxy: config.TRUST_PROXY, requestsPerMinute: config.REQUESTS_PER_MINUTE })
     addHealth(door, state)
     const authenticate = authenticator(config.PARLEY_API_KEYS)
+    const objects = config.OBJECT_STORE_URL === undefined ? undefined : await openObjectStore(config.OBJECT_STORE_URL)
     const replicaId = options.replicaId ?? randomUUIDv7()
     const routes: Route<never, never>[] = []
     for (const service of options.services) {
@@ -99,6 +101,7 @@ export async function start(options: StartOptions): Promise<Running> {
         bus,
         log,
         replicaId,
+        objects,
         databaseUrl: options.databaseUrl,
       })
       opened.push(entry)

@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import type { Session } from './db.ts'
 import type { Logger } from './log.ts'
+import type { ObjectStore } from './object-store.ts'
 
 /** An open transaction of one organization: row-level security is set, time-outs are on. Queries take it first. */
 export type Tx<DB> = Kysely<DB>
@@ -179,6 +180,13 @@ export interface OpenContext<DB, Config> {
   log: Logger
   /** Read and commit for work that no handler, job or route started (provisioning, streams). */
   database: ServiceDatabase<DB>
+  /** Undefined when the operator has set up none. */
+  objects: ObjectStore | undefined
+  /**
+   * Takes every stored event of these keys out of this service's outbox and overwrites them in the stream (erasure). Resolves with
+   * how many went; safe to repeat.
+   */
+  eraseEvents(organizationId: string, keys: readonly string[]): Promise<{ outbox: number; stream: number }>
   now(): Date
 }
 

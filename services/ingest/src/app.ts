@@ -1,0 +1,49 @@
+import {
+  type Batcher,
+  createBatcher,
+  kit,
+  type OpenContext,
+  openSealingKeys,
+  type SealingKeys,
+  sealingKey,
+  type ServiceDatabase,
+} from '@parley/runtime'
+import { z } from 'zod'
+import type { DB } from './db/types.ts'
+import { createSourceCache, type SourceCache } from './door/source-cache.ts'
+import { largestBatch, storeBatch } from './door/store-batch.ts'
+import type { PutObject } from './recordings.ts'
+import type { Delivery, Stored } from './store-deliveries.ts'
+
+export const IngestConfig = z.object({
+  PARLEY_SECRET_KEY: sealingKey(),
+  PARLEY_SECRET_KEY_PREVIOUS: sealingKey().optional(),
+})
+export type IngestConfig = z.infer<typeof IngestConfig>
+
+export interface App {
+  keys: SealingKeys
+  database: ServiceDatabase<DB>
+  sources: SourceCache
+  /** Deliveries that arrive together share a commit. */
+  deliveries: Batcher<Delivery, Stored>
+  /** Object storage, when the operator has set one up. */
+  putObject: PutObject | undefined
+  now(): Date
+}
+
+export async function openApp(context: OpenContext<DB, IngestConfig>): Promise<App> {
+  const { config, database, now, objects } = context
+  const keys = openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS)
+  return {
+    keys,
+    database,
+    sources: createSourceCache({ database, keys, now, log: context.log }),
+    // Three commits under way keep Postgres's log busy; more would only make the groups smaller.
+    deliveries: createBatcher({ maxItems: largestBatch, maxConcurrent: 3, run: (items) => storeBatch(database, items) }),
+    putObject: objects && (async ({ key, bytes, mimeType }) => void (await objects.put(key, bytes, { contentType: mimeType }))),
+    now,
+  }
+}
+
+export const { on, job, route } = kit<App, DB>()
