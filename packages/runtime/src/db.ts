@@ -26,7 +26,7 @@ export interface Session<DB> {
 export interface Database<DB> {
   /** One transaction, optionally with an organization set from its first statement. Rolls back and rethrows on any error. */
   transaction<T>(organizationId: string | null, work: (session: Session<DB>) => Promise<T>): Promise<T>
-  /** One statement on its own, without an organization: sees only tables that have none. */
+  /** Statements on their own, without an organization: they see only tables that have none. Rows of all of them. */
   query<Row>(text: string, values?: unknown[]): Promise<Row[]>
   /** Connections: in use, idle, and requests waiting for one. */
   gauges(): { total: number; idle: number; waiting: number }
@@ -169,9 +169,10 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
   return {
     transaction,
     query: async <Row>(text: string, values: unknown[] = []) => {
-      const name = preparedName(text)
+      // Several statements in one text, as pg-boss' upkeep sends them, are taken only unprepared, and answered with a list.
+      const name = values.length === 0 ? undefined : preparedName(text)
       const result = await pool.query<Row & object>(name === undefined ? { text, values } : { name, text, values })
-      return result.rows
+      return [result].flat().flatMap(({ rows }) => rows)
     },
     gauges: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),

@@ -66,7 +66,8 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       where j.name = $1 and j.state < 'active' and not j.blocked and j.start_after <= now()
         and (j.policy not in ('singleton', 'stately') or not exists (
           select 1 from ${schema}.job_common a
-          where a.name = j.name and a.state = 'active' and a.policy = j.policy and coalesce(a.singleton_key, '') = coalesce(j.singleton_key, '')))
+          where a.name = j.name and a.policy = j.policy and coalesce(a.singleton_key, '') = coalesce(j.singleton_key, '')
+            and (a.state = 'active' or (a.state = 'retry' and j.state = 'created' and a.policy = 'stately'))))
         and (j.policy <> 'key_strict_fifo' or not exists (
           select 1 from ${schema}.job_common b
           where b.name = j.name and b.singleton_key = j.singleton_key and b.policy = 'key_strict_fifo' and b.id <> j.id
@@ -162,7 +163,8 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       } catch (error) {
         outcome = await fail(job, run, error)
       } finally {
-        running.delete(run.id)
+        // After a lost lease a later try of the same job may run here already: that entry is not ours.
+        if (running.get(run.id) === run) running.delete(run.id)
         // Its end may have freed its key for the next run.
         if (run.singleton_key !== null) wanted = true
         meters.jobRuns().record((performance.now() - started) / 1000, { service: serviceName, job: job.name, outcome })
@@ -200,7 +202,8 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       pump()
     }
     function schedule(delayMs: number): void {
-      if (stopping) return
+      // Timers are for precision; the poll finds what is due in hours, and no timer holds more than 24 days.
+      if (stopping || delayMs > 3_600_000) return
       const early = setTimeout(wake, delayMs)
       early.unref()
     }
@@ -299,6 +302,8 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       }
       if (kind === 'bug')
         log.error({ job: job.name, jobId: run.id, attempt: run.retry_count + 1, err: error }, 'a job run failed')
+      // Being away is no fault of the work: it costs none of its tries.
+      if (kind === 'outage') await grantTry(job.name, run)
       await boss.fail(
         job.name,
         { id: run.id, retryCount: run.retry_count },
@@ -323,6 +328,14 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     }
   }
 
+  /** One more try for this run than its settings say. */
+  async function grantTry(queue: string, run: Claimed): Promise<void> {
+    await database.query(
+      `update ${schema}.job_common set retry_limit = retry_limit + 1 where name = $1 and id = $2 and state = 'active' and retry_count = $3`,
+      [queue, run.id, run.retry_count],
+    )
+  }
+
   /** Moves jobs that pg-boss gave up on (their worker died or hung each time) into the dead letters. */
   function startDeadQueue() {
     let busy: Promise<void> = Promise.resolve()
@@ -338,8 +351,13 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
             payload: job.data,
             error: { name: 'Expired', code: undefined, message: 'Its worker died or hung on every try.' },
             errorClass: 'bug',
-            attempts: source.sourceRetryCount ?? 0,
+            attempts: (source.sourceRetryCount ?? 0) + 1,
           })
+          // A failed run of a strictly ordered key blocks that key; from here on the dead letter stands for it.
+          await session.query(
+            `update ${schema}.job_common set state = 'completed' where name = $1 and id = $2 and state = 'failed'`,
+            [source.sourceName, source.sourceId],
+          )
           await boss.complete(deadQueue, { id: job.id, retryCount: job.retryCount }, null, { db: sessionDb(session) })
         })
         meters.deadLetters().add(1, { service: serviceName, handler: source.sourceName ?? deadQueue })
@@ -362,7 +380,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     async idle() {
       if (!loops.every((loop) => loop.idle())) return false
       const due = await database.query(
-        `select 1 from ${schema}.job_common where state < 'completed' and name <> '${deadQueue}' limit 1`,
+        `select 1 from ${schema}.job_common where state < 'completed' and name <> '${deadQueue}' and start_after < now() + interval '30 seconds' limit 1`,
       )
       return due.length === 0
     },

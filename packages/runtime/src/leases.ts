@@ -77,6 +77,8 @@ export function startLeases(options: LeasesOptions): Leases {
   }
 
   async function acquire(wanted: number): Promise<void> {
+    // A service that hears nothing needs no lane, and a reader without a filter would bring it every event there is.
+    if (options.types.length === 0) return
     // A stream made anew starts counting again: positions of the old one mean nothing, and `handled` keeps a second reading harmless.
     const created = await bus.ensureStream()
     const taken = await database.query<{ lane: number; epoch: string; position: string }>(

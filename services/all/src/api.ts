@@ -62,7 +62,8 @@ export function findApi(home: Home, environment: NodeJS.ProcessEnv = process.env
   if (url && key) return openApi(url.replace(/\/+$/, ''), key)
   if (url || key) throw failure(`${url ? 'PARLEY_KEY' : 'PARLEY_URL'} is missing: PARLEY_URL and PARLEY_KEY go together.`)
   const running = findRunning(home)
-  if (!running) throw failure('No Parley is running here. Start one with `parley start`, or name one in PARLEY_URL and PARLEY_KEY.')
+  if (!running)
+    throw failure('No Parley is running here. Start one with `parley start`, or name one in PARLEY_URL and PARLEY_KEY.')
   if (!running.ready) throw failure('Parley is still starting. Try again in a moment.')
   return openApi(running.url, readFileSync(home.keyFile, 'utf8').trim())
 }

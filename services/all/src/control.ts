@@ -50,9 +50,11 @@ export async function startControl(phone: WhapiSimulator): Promise<{ url: string
   const token = randomBytes(24).toString('base64url')
   const expected = Buffer.from(`Bearer ${token}`)
   const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
-    const answer = (status: number, body: unknown) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    const answer = (status: number, body: unknown) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     const given = Buffer.from(request.headers.authorization ?? '')
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) return answer(401, { error: 'The token of running.json is needed.' })
+    if (given.length !== expected.length || !timingSafeEqual(given, expected))
+      return answer(401, { error: 'The token of running.json is needed.' })
     if (request.method !== 'POST' || request.url !== '/say') return answer(404, { error: 'There is only POST /say.' })
     readBody(request)
       .then(async (text) => {

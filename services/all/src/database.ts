@@ -8,15 +8,27 @@ export interface DatabaseAddress {
 }
 
 /** Creates the database when the server has none of that name yet. Throws Failure when the server does not let us. */
-export async function ensureDatabase(postgresUrl: string, name: string, passwords: Readonly<Record<string, string>>): Promise<DatabaseAddress> {
-  if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) throw failure(`PARLEY_DATABASE: '${name}' cannot name a database; lower-case letters, digits and _ do.`)
-  const client = new pg.Client({ connectionString: postgresUrl, connectionTimeoutMillis: 10_000, application_name: 'parley-start' })
+export async function ensureDatabase(
+  postgresUrl: string,
+  name: string,
+  passwords: Readonly<Record<string, string>>,
+): Promise<DatabaseAddress> {
+  if (!/^[a-z][a-z0-9_]{0,62}$/.test(name))
+    throw failure(`PARLEY_DATABASE: '${name}' cannot name a database; lower-case letters, digits and _ do.`)
+  const client = new pg.Client({
+    connectionString: postgresUrl,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'parley-start',
+  })
   try {
     await client.connect()
     const known = await client.query('select 1 from pg_database where datname = $1', [name])
     if (known.rowCount === 0) await client.query(`create database ${name}`)
   } catch (cause) {
-    throw failure(`The database ${name} cannot be prepared: ${textOf(cause)}. The role in PARLEY_POSTGRES_ADMIN_URL must be able to log in, and to create databases and roles.`, cause)
+    throw failure(
+      `The database ${name} cannot be prepared: ${textOf(cause)}. The role in PARLEY_POSTGRES_ADMIN_URL must be able to log in, and to create databases and roles.`,
+      cause,
+    )
   } finally {
     await client.end()
   }

@@ -23,7 +23,9 @@ export function environmentFor(options: {
     HOST: '127.0.0.1',
     ADMIN_HOST: '127.0.0.1',
     PARLEY_API_KEYS: JSON.stringify([...givenKeys(given['PARLEY_API_KEYS']), state.apiKey]),
-    ...(options.gateway === undefined ? {} : { NOTIFIER_WHAPI_GATEWAYS: listWith(given['NOTIFIER_WHAPI_GATEWAYS'], options.gateway) }),
+    ...(options.gateway === undefined
+      ? {}
+      : { NOTIFIER_WHAPI_GATEWAYS: listWith(given['NOTIFIER_WHAPI_GATEWAYS'], options.gateway) }),
     ...(options.modelSimulator === undefined ? {} : { MODEL_SIMULATOR_URL: options.modelSimulator }),
   }
 }
@@ -35,4 +37,5 @@ function givenKeys(text: string | undefined): unknown[] {
   return Array.isArray(parsed) ? parsed : [parsed]
 }
 
-const listWith = (list: string | undefined, entry: string) => [entry, ...(list ?? 'https://gate.whapi.cloud').split(',')].join(',')
+const listWith = (list: string | undefined, entry: string) =>
+  [entry, ...(list ?? 'https://gate.whapi.cloud').split(',')].join(',')

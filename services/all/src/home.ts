@@ -22,7 +22,10 @@ const State = z.object({
   /** The simulated channel. */
   phone: z.object({ channelId: z.string().min(1), token: z.string().min(1) }),
   /** The doors that ingest opened for channels: address and header are shown once, so they are kept here. */
-  sources: z.record(z.string(), z.object({ id: z.uuid(), path: z.string(), header: z.object({ name: z.string(), value: z.string() }) })),
+  sources: z.record(
+    z.string(),
+    z.object({ id: z.uuid(), path: z.string(), header: z.object({ name: z.string(), value: z.string() }) }),
+  ),
   /** Where things listened last time; taken again when free, so that addresses noted elsewhere stay right. */
   ports: z.object({ phone: Port, model: Port }).partial(),
 })

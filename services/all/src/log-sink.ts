@@ -38,7 +38,11 @@ export function openLogSink(options: { file: string; verbose: boolean; say(line:
     follow(name, output) {
       createInterface({ input: output }).on('line', (line) => {
         if (line.trim() === '') return
-        write(line.startsWith('{') ? line : JSON.stringify({ level: warning, time: new Date().toISOString(), service: name, msg: line }))
+        write(
+          line.startsWith('{')
+            ? line
+            : JSON.stringify({ level: warning, time: new Date().toISOString(), service: name, msg: line }),
+        )
       })
     },
     close: () =>
@@ -51,7 +55,12 @@ export function openLogSink(options: { file: string; verbose: boolean; say(line:
 
 function inWords(line: string): string {
   try {
-    const { level, service, msg, err } = JSON.parse(line) as { level: number; service?: string; msg?: string; err?: { message?: string } }
+    const { level, service, msg, err } = JSON.parse(line) as {
+      level: number
+      service?: string
+      msg?: string
+      err?: { message?: string }
+    }
     const cause = err?.message === undefined ? '' : ` (${err.message})`
     return `${level > warning ? 'error' : 'warning'}: ${service ?? 'parley'}: ${msg ?? ''}${cause}`
   } catch {

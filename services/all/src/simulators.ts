@@ -14,7 +14,11 @@ export interface Simulators {
 export async function startSimulators(state: State, environment: NodeJS.ProcessEnv): Promise<Simulators> {
   const phone = environment['WHAPI_TOKEN']
     ? undefined
-    : await startWhapiSimulator({ token: state.phone.token, channelId: state.phone.channelId, port: await freePort(state.ports.phone) })
+    : await startWhapiSimulator({
+        token: state.phone.token,
+        channelId: state.phone.channelId,
+        port: await freePort(state.ports.phone),
+      })
   const model = environment['MODEL_API_KEY'] ? undefined : await startModelSimulator({ port: await freePort(state.ports.model) })
   if (phone) state.ports.phone = Number(new URL(phone.url).port)
   if (model) state.ports.model = Number(new URL(model.url).port)

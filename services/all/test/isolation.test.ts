@@ -98,7 +98,9 @@ function insertSql(table: Table, organization: string): string {
 
 /** Past triggers of foreign keys: one row per table is enough, whoever it would belong to. */
 async function plant(table: Table, organization: string): Promise<void> {
-  await world.sql(`do $$ begin set local session_replication_role = replica; execute $q$${insertSql(table, organization)}$q$; end $$`)
+  await world.sql(
+    `do $$ begin set local session_replication_role = replica; execute $q$${insertSql(table, organization)}$q$; end $$`,
+  )
 }
 
 type Seen = { rows: Record<string, unknown>[]; count: number } | { code: string }
@@ -140,9 +142,15 @@ describe('in every table with an organization', () => {
   test('updates and deletes of another organization’s rows change nothing', async () => {
     for (const table of tenants()) {
       const theirs = `where organization_id = '${world.otherOrganizationId}'`
-      const update = await as(ownerOf(table), world.organizationId, `update ${full(table)} set organization_id = organization_id ${theirs}`)
+      const update = await as(
+        ownerOf(table),
+        world.organizationId,
+        `update ${full(table)} set organization_id = organization_id ${theirs}`,
+      )
       expect(update, full(table)).toMatchObject({ count: 0 })
-      expect(await as(ownerOf(table), world.organizationId, `delete from ${full(table)} ${theirs}`), full(table)).toMatchObject({ count: 0 })
+      expect(await as(ownerOf(table), world.organizationId, `delete from ${full(table)} ${theirs}`), full(table)).toMatchObject({
+        count: 0,
+      })
     }
   })
 
@@ -150,7 +158,11 @@ describe('in every table with an organization', () => {
     for (const table of tenants()) {
       const insert = await as(ownerOf(table), world.organizationId, insertSql(table, world.otherOrganizationId))
       expect(insert, full(table)).toEqual({ code: '42501' })
-      const move = await as(ownerOf(table), world.organizationId, `update ${full(table)} set organization_id = '${world.otherOrganizationId}'`)
+      const move = await as(
+        ownerOf(table),
+        world.organizationId,
+        `update ${full(table)} set organization_id = '${world.otherOrganizationId}'`,
+      )
       expect(move, full(table)).toEqual({ code: '42501' })
     }
   })
@@ -168,7 +180,9 @@ describe('in every table with an organization', () => {
   test('another service’s role reaches nothing at all', async () => {
     for (const table of tables) {
       for (const role of roles.filter((entry) => entry !== ownerOf(table))) {
-        expect(await as(role, world.organizationId, `select 1 from ${full(table)}`), `${role} on ${full(table)}`).toEqual({ code: '42501' })
+        expect(await as(role, world.organizationId, `select 1 from ${full(table)}`), `${role} on ${full(table)}`).toEqual({
+          code: '42501',
+        })
       }
     }
   })
@@ -249,6 +263,7 @@ describe('the catalogue', () => {
 
   test('knows no materialized view and lets no role truncate', async () => {
     expect(await world.sql(`select matviewname from pg_matviews where schemaname = any($1)`, [schemas])).toEqual([])
-    for (const table of tables) expect(await as(ownerOf(table), null, `truncate ${full(table)}`), full(table)).toEqual({ code: '42501' })
+    for (const table of tables)
+      expect(await as(ownerOf(table), null, `truncate ${full(table)}`), full(table)).toEqual({ code: '42501' })
   })
 })

@@ -29,6 +29,7 @@ export interface App {
   deliveries: Batcher<Delivery, Stored>
   /** Object storage, when the operator has set one up. */
   putObject: PutObject | undefined
+  eraseEvents: OpenContext<DB, IngestConfig>['eraseEvents']
   now(): Date
 }
 
@@ -42,6 +43,7 @@ export async function openApp(context: OpenContext<DB, IngestConfig>): Promise<A
     // Three commits under way keep Postgres's log busy; more would only make the groups smaller.
     deliveries: createBatcher({ maxItems: largestBatch, maxConcurrent: 3, run: (items) => storeBatch(database, items) }),
     putObject: objects && (async ({ key, bytes, mimeType }) => void (await objects.put(key, bytes, { contentType: mimeType }))),
+    eraseEvents: context.eraseEvents,
     now,
   }
 }

@@ -9,7 +9,10 @@ export interface Door {
 }
 
 export async function openDoor(world: World, body: Record<string, unknown>, key?: string): Promise<Door> {
-  const { status, body: source } = await world.call('POST', '/v1/webhook-sources', { body, ...(key === undefined ? {} : { key }) })
+  const { status, body: source } = await world.call('POST', '/v1/webhook-sources', {
+    body,
+    ...(key === undefined ? {} : { key }),
+  })
   if (status !== 201) throw new Error(`No source: ${status} ${JSON.stringify(source)}`)
   return source
 }
@@ -21,13 +24,27 @@ export async function post(
   body: string | Uint8Array<ArrayBuffer>,
   headers: Record<string, string> = {},
 ): Promise<{ status: number; body: any; headers: Headers }> {
-  const response = await fetch(world.running.url + path, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body })
+  const response = await fetch(world.running.url + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  })
   const text = await response.text()
   return { status: response.status, body: text === '' ? undefined : JSON.parse(text), headers: response.headers }
 }
 
 export function whapiMessage(id: string, text: string, chat = '33612345678@s.whatsapp.net') {
-  const message = { id, type: 'text', chat_id: chat, from_me: false, from: chat.split('@')[0], from_name: 'Zoé', timestamp: 1_767_225_600, source: 'mobile', text: { body: text } }
+  const message = {
+    id,
+    type: 'text',
+    chat_id: chat,
+    from_me: false,
+    from: chat.split('@')[0],
+    from_name: 'Zoé',
+    timestamp: 1_767_225_600,
+    source: 'mobile',
+    text: { body: text },
+  }
   return { messages: [message], event: { type: 'messages', event: 'post' }, channel_id: 'PHONE-1' }
 }
 

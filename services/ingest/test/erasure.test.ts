@@ -16,7 +16,8 @@ afterAll(async () => {
 test('erasing a customer empties every receipt of their chats and nobody else’s', async () => {
   const door = await openDoor(world, { provider: 'whapi', accountId: 'PHONE-1', name: 'phone' })
   const headers = { [door.header?.name as string]: door.header?.value as string }
-  const send = async (payload: unknown) => (await post(world, door.path, JSON.stringify(payload), headers)).body.receiptId as string
+  const send = async (payload: unknown) =>
+    (await post(world, door.path, JSON.stringify(payload), headers)).body.receiptId as string
   const [erasedChat, otherChat] = ['33600000001@s.whatsapp.net', '33600000002@s.whatsapp.net']
 
   const ofErased = await send(whapiMessage('e-1', 'my secret', erasedChat))
@@ -25,8 +26,16 @@ test('erasing a customer empties every receipt of their chats and nobody else’
     ...whapiMessage('e-1', 'my secret', erasedChat),
     messages: [...whapiMessage('e-1', 'my secret', erasedChat).messages, ...whapiMessage('e-3', 'x', otherChat).messages],
   })
-  const unsorted = await send({ contacts: [{ id: erasedChat, name: 'Zoé' }], event: { type: 'contacts', event: 'post' }, channel_id: 'PHONE-1' })
-  const unsortedOther = await send({ contacts: [{ id: otherChat, name: 'Max' }], event: { type: 'contacts', event: 'post' }, channel_id: 'PHONE-1' })
+  const unsorted = await send({
+    contacts: [{ id: erasedChat, name: 'Zoé' }],
+    event: { type: 'contacts', event: 'post' },
+    channel_id: 'PHONE-1',
+  })
+  const unsortedOther = await send({
+    contacts: [{ id: otherChat, name: 'Max' }],
+    event: { type: 'contacts', event: 'post' },
+    channel_id: 'PHONE-1',
+  })
 
   await world.state('ingest', customerErased, {
     customerId: randomUUID(),
@@ -40,6 +49,12 @@ test('erasing a customer empties every receipt of their chats and nobody else’
 
   const rows = await world.sql<{ id: string; emptied: boolean }>('select id, body is null as emptied from ingest.receipts')
   const emptied = Object.fromEntries(rows.map((row) => [row.id, row.emptied]))
-  expect(emptied).toEqual({ [ofErased]: true, [repeatedBesideOther]: true, [unsorted]: true, [ofOther]: false, [unsortedOther]: false })
+  expect(emptied).toEqual({
+    [ofErased]: true,
+    [repeatedBesideOther]: true,
+    [unsorted]: true,
+    [ofOther]: false,
+    [unsortedOther]: false,
+  })
   expect((await world.call('POST', `/v1/receipts/${ofErased}/replay`)).status).toBe(410)
 })

@@ -18,18 +18,33 @@ afterAll(async () => {
 })
 
 const send = (payload: unknown, headers = secret, path = whapi.path) => post(world, path, JSON.stringify(payload), headers)
-const receipts = (where = 'true') => world.sql<Record<string, unknown>>(`select * from ingest.receipts where ${where} order by id`)
+const receipts = (where = 'true') =>
+  world.sql<Record<string, unknown>>(`select * from ingest.receipts where ${where} order by id`)
 const receivedOf = async (id: string) =>
-  (await world.events('ingest', 'message.received')).filter((event) => (event.data as { providerMessageId: string }).providerMessageId === id)
+  (await world.events('ingest', 'message.received')).filter(
+    (event) => (event.data as { providerMessageId: string }).providerMessageId === id,
+  )
 
 describe('an authentic delivery', () => {
   test('is stored with its events before it is answered', async () => {
     const answer = await send(whapiMessage('m-1', 'Bonjour'))
     expect(answer).toMatchObject({ status: 200, body: { received: true, duplicate: false } })
     const [event] = await receivedOf('m-1')
-    expect(event).toMatchObject({ source: 'ingest', correlationId: answer.body.receiptId, causationId: answer.body.receiptId, organizationId: world.organizationId })
+    expect(event).toMatchObject({
+      source: 'ingest',
+      correlationId: answer.body.receiptId,
+      causationId: answer.body.receiptId,
+      organizationId: world.organizationId,
+    })
     const { body: receipt } = await world.call('GET', `/v1/receipts/${answer.body.receiptId}`)
-    expect(receipt).toMatchObject({ state: 'done', provider: 'whapi', topic: 'messages.post', eventCount: 1, bodyEncoding: 'utf8', providerTime: '2026-01-01T00:00:00.000Z' })
+    expect(receipt).toMatchObject({
+      state: 'done',
+      provider: 'whapi',
+      topic: 'messages.post',
+      eventCount: 1,
+      bodyEncoding: 'utf8',
+      providerTime: '2026-01-01T00:00:00.000Z',
+    })
     expect(JSON.parse(receipt.body)).toEqual(whapiMessage('m-1', 'Bonjour'))
     expect(JSON.stringify(receipt.headers)).not.toContain(whapi.header?.value)
   })
@@ -43,7 +58,9 @@ describe('an authentic delivery', () => {
   test('of an unknown kind is taken, stored as ignored, and stated as unrecognised', async () => {
     const answer = await send({ novelty: [], event: { type: 'novelty', event: 'post' }, channel_id: 'PHONE-1' })
     expect(answer.status).toBe(200)
-    expect(await receipts(`id = '${answer.body.receiptId}'`)).toMatchObject([{ state: 'ignored', note: expect.stringMatching(/^unrecognised/) }])
+    expect(await receipts(`id = '${answer.body.receiptId}'`)).toMatchObject([
+      { state: 'ignored', note: expect.stringMatching(/^unrecognised/) },
+    ])
     expect((await world.events('ingest', 'webhook.unrecognised')).some((event) => event.key === answer.body.receiptId)).toBe(true)
   })
 
@@ -56,7 +73,9 @@ describe('an authentic delivery', () => {
   test('reaches the source documents’ own path with the token beside it', async () => {
     const token = whapi.path.split('/').at(-1) as string
     expect((await send(whapiMessage('m-query', 'x'), secret, `/functions/whatsapp-webhook?token=${token}`)).status).toBe(200)
-    expect((await send(whapiMessage('m-header', 'x'), { ...secret, 'x-parley-token': token }, '/functions/whatsapp-webhook')).status).toBe(200)
+    expect(
+      (await send(whapiMessage('m-header', 'x'), { ...secret, 'x-parley-token': token }, '/functions/whatsapp-webhook')).status,
+    ).toBe(200)
     expect((await send(whapiMessage('m-none', 'x'), secret, '/functions/whatsapp-webhook')).status).toBe(404)
     expect((await send(whapiMessage('m-none', 'x'), secret, `/functions/v1/handle-call-webhook?token=${token}`)).status).toBe(404)
   })
@@ -84,7 +103,9 @@ describe('the same fact again', () => {
     const replica = await world.startReplica()
     const body = JSON.stringify(whapiMessage('m-replicas', 'x'))
     const urls = Array.from({ length: 40 }, (_, index) => (index % 2 ? replica.url : world.running.url) + whapi.path)
-    const answers = await Promise.all(urls.map((url) => fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json', ...secret } })))
+    const answers = await Promise.all(
+      urls.map((url) => fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json', ...secret } })),
+    )
     expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]))
     expect(await receivedOf('m-replicas')).toHaveLength(1)
   })
@@ -104,7 +125,9 @@ describe('the same fact again', () => {
     await send(whapiMessage('m-both', 'x'))
     const headers = { [other.header?.name as string]: other.header?.value as string }
     expect((await send(whapiMessage('m-both', 'x'), headers, other.path)).body.duplicate).toBe(false)
-    expect(new Set((await receivedOf('m-both')).map((event) => event.organizationId))).toEqual(new Set([world.organizationId, world.otherOrganizationId]))
+    expect(new Set((await receivedOf('m-both')).map((event) => event.organizationId))).toEqual(
+      new Set([world.organizationId, world.otherOrganizationId]),
+    )
   })
 })
 
@@ -150,13 +173,15 @@ describe('what is not let in leaves nothing behind', () => {
     await refused(400, () => post(world, whapi.path, text, secret))
   })
 
-  test('bytes that are not UTF-8: 400', () => refused(400, () => post(world, whapi.path, Buffer.from([0x7b, 0xff, 0x7d]), secret)))
+  test('bytes that are not UTF-8: 400', () =>
+    refused(400, () => post(world, whapi.path, Buffer.from([0x7b, 0xff, 0x7d]), secret)))
 
   test.each(['text/plain', 'application/xml', 'application/json; charset=utf-16'])('%s: 415', async (type) => {
     await refused(415, () => post(world, whapi.path, body, { ...secret, 'content-type': type }))
   })
 
-  test('a compressed body: 415', () => refused(415, () => post(world, whapi.path, body, { ...secret, 'content-encoding': 'gzip' })))
+  test('a compressed body: 415', () =>
+    refused(415, () => post(world, whapi.path, body, { ...secret, 'content-encoding': 'gzip' })))
 
   test('one byte too many: 413', () => refused(413, () => post(world, whapi.path, ' '.repeat(2 * 1024 * 1024 + 1), secret)))
 
@@ -169,7 +194,13 @@ describe('what is not let in leaves nothing behind', () => {
 describe('Shopify', () => {
   const key = 'shpss_a_client_secret'
   let door: Door
-  const order = JSON.stringify({ id: 820_982_911, admin_graphql_api_id: 'gid://shopify/Order/820982911', email: '', line_items: [], updated_at: '2026-01-01T10:00:00+01:00' })
+  const order = JSON.stringify({
+    id: 820_982_911,
+    admin_graphql_api_id: 'gid://shopify/Order/820982911',
+    email: '',
+    line_items: [],
+    updated_at: '2026-01-01T10:00:00+01:00',
+  })
   const headersOf = (body: string, topic: string, id = 'w-1') => ({
     'x-shopify-topic': topic,
     'x-shopify-shop-domain': 'dev.myshopify.com',
@@ -181,8 +212,13 @@ describe('Shopify', () => {
   })
 
   test('a captured delivery under a new webhook id is a duplicate', async () => {
-    expect((await post(world, door.path, order, headersOf(order, 'orders/create'))).body).toMatchObject({ received: true, duplicate: false })
-    expect((await post(world, door.path, order, headersOf(order, 'orders/create', 'w-2'))).body).toMatchObject({ duplicate: true })
+    expect((await post(world, door.path, order, headersOf(order, 'orders/create'))).body).toMatchObject({
+      received: true,
+      duplicate: false,
+    })
+    expect((await post(world, door.path, order, headersOf(order, 'orders/create', 'w-2'))).body).toMatchObject({
+      duplicate: true,
+    })
   })
 
   test('one changed byte is refused', async () => {
@@ -195,10 +231,15 @@ describe('Shopify', () => {
   })
 
   test('both secrets are good while a rotation lasts', async () => {
-    const { status } = await world.call('POST', `/v1/webhook-sources/${door.id}/rotate`, { body: { what: 'signing_secret', signingSecret: 'shpss_the_next_one' } })
+    const { status } = await world.call('POST', `/v1/webhook-sources/${door.id}/rotate`, {
+      body: { what: 'signing_secret', signingSecret: 'shpss_the_next_one' },
+    })
     expect(status).toBe(200)
     const product = JSON.stringify({ id: 1, title: 'Cream', variants: [] })
-    const withKey = (secretKey: string) => ({ ...headersOf(product, 'products/update'), 'x-shopify-hmac-sha256': shopifySignature(secretKey, product) })
+    const withKey = (secretKey: string) => ({
+      ...headersOf(product, 'products/update'),
+      'x-shopify-hmac-sha256': shopifySignature(secretKey, product),
+    })
     expect((await post(world, door.path, product, withKey('shpss_the_next_one'))).status).toBe(200)
     expect((await post(world, door.path, product, withKey(key))).status).toBe(200)
     expect((await post(world, door.path, product, withKey('shpss_never'))).status).toBe(401)
@@ -208,13 +249,19 @@ describe('Shopify', () => {
 describe('a recording', () => {
   const key = 'wsec_shared'
   const audio = Buffer.alloc(400_000, 7)
-  const body = JSON.stringify({ type: 'post_call_audio', event_timestamp: 1_767_225_600, data: { agent_id: 'a-1', conversation_id: 'c-1', full_audio: audio.toString('base64') } })
+  const body = JSON.stringify({
+    type: 'post_call_audio',
+    event_timestamp: 1_767_225_600,
+    data: { agent_id: 'a-1', conversation_id: 'c-1', full_audio: audio.toString('base64') },
+  })
 
   test('without object storage stays in its receipt, for a replay', async () => {
     const door = await openDoor(world, { provider: 'elevenlabs', accountId: null, name: 'calls', signingSecret: key })
     const answer = await post(world, door.path, body, { 'elevenlabs-signature': elevenLabsSignature(key, body) })
     expect(answer.status).toBe(200)
-    expect(await receipts(`id = '${answer.body.receiptId}'`)).toMatchObject([{ state: 'ignored', size: body.length, body: Buffer.from(body) }])
+    expect(await receipts(`id = '${answer.body.receiptId}'`)).toMatchObject([
+      { state: 'ignored', size: body.length, body: Buffer.from(body) },
+    ])
   })
 })
 
@@ -243,7 +290,11 @@ describe('a source', () => {
     }
     await world.sql(`update ingest.webhook_sources set header_rotated_at = now() - interval '25 hours' where id = '${door.id}'`)
     await expect
-      .poll(async () => (await send(whapiMessage('m-late', 'x'), { [rotated.header.name]: door.header?.value as string }, door.path)).status, { timeout: 4_000, interval: 50 })
+      .poll(
+        async () =>
+          (await send(whapiMessage('m-late', 'x'), { [rotated.header.name]: door.header?.value as string }, door.path)).status,
+        { timeout: 4_000, interval: 50 },
+      )
       .toBe(401)
     expect((await send(whapiMessage('m-new', 'x'), { [rotated.header.name]: rotated.header.value }, door.path)).status).toBe(200)
   })
@@ -251,7 +302,13 @@ describe('a source', () => {
   test('with a new address no longer answers at the old one', async () => {
     const door = await openDoor(world, { provider: 'tavus', name: 'moved' })
     const { body: moved } = await world.call('POST', `/v1/webhook-sources/${door.id}/rotate`, { body: { what: 'token' } })
-    const callback = { event_type: 'system.shutdown', conversation_id: 'c-9', properties: {}, message_type: 'system', timestamp: '2026-01-01T00:00:00Z' }
+    const callback = {
+      event_type: 'system.shutdown',
+      conversation_id: 'c-9',
+      properties: {},
+      message_type: 'system',
+      timestamp: '2026-01-01T00:00:00Z',
+    }
     expect((await send(callback, {}, door.path)).status).toBe(404)
     expect((await send(callback, {}, moved.path)).status).toBe(200)
   })
@@ -259,7 +316,10 @@ describe('a source', () => {
   test('that was deleted is closed in every replica within two seconds', async () => {
     const replica = await world.startReplica()
     const door = await openDoor(world, { provider: 'tavus', name: 'closed' })
-    const at = (url: string) => fetch(url + door.path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).then((answer) => answer.status)
+    const at = (url: string) =>
+      fetch(url + door.path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).then(
+        (answer) => answer.status,
+      )
     expect(await at(replica.url)).toBe(200)
     expect((await world.call('DELETE', `/v1/webhook-sources/${door.id}`)).body.status).toBe('disabled')
     expect(await at(world.running.url)).toBe(404)
@@ -303,7 +363,12 @@ describe('replaying a receipt', () => {
     await world.sql(`delete from ingest.receipt_items where receipt_id = '${body.receiptId}'`)
     await world.sql(`update ingest.receipts set state = 'dead', error = 'Bug: x', event_count = 0 where id = '${body.receiptId}'`)
     const before = (await receivedOf('m-dead')).length
-    expect((await world.call('POST', `/v1/receipts/${body.receiptId}/replay`)).body).toMatchObject({ newEvents: 1, state: 'done', error: null, eventCount: 1 })
+    expect((await world.call('POST', `/v1/receipts/${body.receiptId}/replay`)).body).toMatchObject({
+      newEvents: 1,
+      state: 'done',
+      error: null,
+      eventCount: 1,
+    })
     expect((await world.call('POST', `/v1/receipts/${body.receiptId}/replay`)).body).toMatchObject({ newEvents: 0 })
     expect(await receivedOf('m-dead')).toHaveLength(before + 1)
   })
@@ -311,7 +376,10 @@ describe('replaying a receipt', () => {
   test('that was not recognised tells its fact once we know its form', async () => {
     const { body } = await send(whapiMessage('m-learnt', 'x'))
     await world.sql(`update ingest.receipt_items set event_type = 'webhook.unrecognised' where receipt_id = '${body.receiptId}'`)
-    expect((await world.call('POST', `/v1/receipts/${body.receiptId}/replay`)).body).toMatchObject({ newEvents: 1, state: 'done' })
+    expect((await world.call('POST', `/v1/receipts/${body.receiptId}/replay`)).body).toMatchObject({
+      newEvents: 1,
+      state: 'done',
+    })
     expect((await world.call('POST', `/v1/receipts/${body.receiptId}/replay`)).body).toMatchObject({ newEvents: 0 })
   })
 
@@ -329,14 +397,21 @@ describe('listing receipts', () => {
     const { body } = await world.call('GET', '/v1/receipts?limit=2&page=2&provider=whapi')
     expect(body.items).toHaveLength(2)
     expect(body.total).toBeGreaterThan(4)
-    expect((await world.call('GET', `/v1/receipts?since=${encodeURIComponent(new Date(Date.now() + 60_000).toISOString())}`)).body.total).toBe(0)
+    expect(
+      (await world.call('GET', `/v1/receipts?since=${encodeURIComponent(new Date(Date.now() + 60_000).toISOString())}`)).body
+        .total,
+    ).toBe(0)
   })
 
-  test.each(['limit=101', 'limit=0', 'page=0', 'state=unknown', 'since=yesterday', 'sort=drop'])('%s is refused', async (query) => {
-    expect((await world.call('GET', `/v1/receipts?${query}`)).status).toBe(400)
-  })
+  test.each(['limit=101', 'limit=0', 'page=0', 'state=unknown', 'since=yesterday', 'sort=drop'])(
+    '%s is refused',
+    async (query) => {
+      expect((await world.call('GET', `/v1/receipts?${query}`)).status).toBe(400)
+    },
+  )
 })
 
 test('an event that a delivery states fits its contract', async () => {
-  for (const event of await world.events('ingest', 'message.received')) expect(messageReceived.schema.safeParse(event.data).success).toBe(true)
+  for (const event of await world.events('ingest', 'message.received'))
+    expect(messageReceived.schema.safeParse(event.data).success).toBe(true)
 })

@@ -1,5 +1,4 @@
 import { kit, number, type OpenContext, openSealingKeys, type SealingKeys, sealingKey } from '@parley/runtime'
-import { Agent } from 'undici'
 import { z } from 'zod'
 import { type ClientCache, createClientCache } from './clients.ts'
 import { reserveChannelSlots } from './db/rate-slots.ts'
@@ -42,20 +41,18 @@ export interface App {
   pacer: Pacer
   gateways: readonly string[]
   defaultPerSecond: number
+  eraseEvents: OpenContext<DB, NotifierConfig>['eraseEvents']
   now(): Date
-  close(): Promise<void>
 }
 
 /** Longest wait for a slot inside a job; a channel that is booked out for longer has the job come back later. */
 const maxSlotWaitMs = 10_000
 
-export async function openApp({ config, database, now }: OpenContext<DB, NotifierConfig>): Promise<App> {
+export async function openApp({ config, database, eraseEvents, now }: OpenContext<DB, NotifierConfig>): Promise<App> {
   const keys = openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS)
-  // All channels share their connections: they talk to one gateway.
-  const dispatcher = new Agent({ connections: 64, connect: { timeout: 3_000 }, keepAliveTimeout: 10_000 })
   return {
     keys,
-    clients: createClientCache(keys, dispatcher),
+    clients: createClientCache(keys),
     pacer: createPacer((channel, count) =>
       database.commit({ organizationId: channel.organizationId }, (tx) =>
         reserveChannelSlots(
@@ -69,8 +66,8 @@ export async function openApp({ config, database, now }: OpenContext<DB, Notifie
     ),
     gateways: config.NOTIFIER_WHAPI_GATEWAYS,
     defaultPerSecond: config.NOTIFIER_WHATSAPP_PER_SECOND,
+    eraseEvents,
     now,
-    close: () => dispatcher.close(),
   }
 }
 

@@ -6,6 +6,7 @@ import { guardConversation } from './handlers/guard-conversation.ts'
 import { noteChannelStatus } from './handlers/note-channel-status.ts'
 import { noteConsent } from './handlers/note-consent.ts'
 import { storeOutgoingMessage } from './handlers/store-outgoing-message.ts'
+import { eraseEvents } from './jobs/erase-events.ts'
 import { resumeChannel } from './jobs/resume-channel.ts'
 import { sendMessage } from './jobs/send-message.ts'
 import { channelsAndOutgoingMessages } from './migrations/001-channels-and-outgoing-messages.ts'
@@ -18,9 +19,9 @@ export const notifier = defineService({
   config: NotifierConfig,
   routes: [putChannel, getChannels, getOutgoingMessages, getOutgoingMessage, retryOutgoingMessage],
   handlers: [storeOutgoingMessage, guardConversation, noteConsent, noteChannelStatus, eraseCustomer],
-  jobs: [sendMessage, resumeChannel],
+  jobs: [sendMessage, resumeChannel, eraseEvents],
   migrations: [channelsAndOutgoingMessages],
   states: [messageSent, messageFailed],
   open: openApp,
-  close: (app) => app.close(),
+  close: (app) => app.clients.close(),
 })

@@ -56,8 +56,22 @@ export async function startTcpProxy(target: { host?: string; port: number }, ran
       return false
     }
     const pipes = [
-      openPipe({ from: client, to: server, mode: () => mode, admit: (bytes) => count('to-server', bytes), direction: 'to-server', random }),
-      openPipe({ from: server, to: client, mode: () => mode, admit: (bytes) => count('to-client', bytes), direction: 'to-client', random }),
+      openPipe({
+        from: client,
+        to: server,
+        mode: () => mode,
+        admit: (bytes) => count('to-server', bytes),
+        direction: 'to-server',
+        random,
+      }),
+      openPipe({
+        from: server,
+        to: client,
+        mode: () => mode,
+        admit: (bytes) => count('to-client', bytes),
+        direction: 'to-client',
+        random,
+      }),
     ]
     const entry = {
       reset,

@@ -87,7 +87,10 @@ function resultsOf(trace: ServiceTrace, cause: string | null): Pick<Step, 'state
 /** Where a chain enters: a webhook, or a call to a route. */
 function rootSteps(trace: ServiceTrace, receipt: Receipt | undefined, events: ReadonlyMap<string, EventFact>): Step[] {
   const runs = new Set(trace.jobs.map((job) => job.id))
-  const made = [...trace.events.map(({ causationId, time }) => ({ causationId, at: at(time) })), ...trace.jobs.map(({ causationId, createdAt }) => ({ causationId, at: at(createdAt) }))]
+  const made = [
+    ...trace.events.map(({ causationId, time }) => ({ causationId, at: at(time) })),
+    ...trace.jobs.map(({ causationId, createdAt }) => ({ causationId, at: at(createdAt) })),
+  ]
   const entries = Map.groupBy(
     made.filter(({ causationId }) => causationId === null || (!events.has(causationId) && !runs.has(causationId))),
     ({ causationId }) => causationId,

@@ -122,7 +122,10 @@ function unheardStops(trace: ServiceTrace, hearers: readonly Hearer[], events: R
   ])
   return [...events.values()].flatMap((event) =>
     hearers
-      .filter((hearer) => hearer.service === trace.service && hearer.eventType === event.type && !known.has(`${hearer.handler}/${event.id}`))
+      .filter(
+        (hearer) =>
+          hearer.service === trace.service && hearer.eventType === event.type && !known.has(`${hearer.handler}/${event.id}`),
+      )
       .map((hearer) => ({
         service: hearer.service,
         what: `${hearer.handler} has not heard ${event.type} ${event.id} yet`,

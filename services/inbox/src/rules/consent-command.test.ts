@@ -83,13 +83,22 @@ describe('a consent command', () => {
   })
 
   test('case, spaces, punctuation and invisible characters never change a command', () => {
-    const noise = fc.array(fc.constantFrom(' ', '\u00a0', '\t', '\n', '.', '!', '-', '\u200b', '\u200d', '\ufeff', '\u00ad', '*', '"'), { maxLength: 4 })
+    const noise = fc.array(
+      fc.constantFrom(' ', '\u00a0', '\t', '\n', '.', '!', '-', '\u200b', '\u200d', '\ufeff', '\u00ad', '*', '"'),
+      { maxLength: 4 },
+    )
     const letters = [...'supprimer']
     fc.assert(
-      fc.property(fc.array(noise, { minLength: 10, maxLength: 10 }), fc.array(fc.boolean(), { minLength: 9, maxLength: 9 }), (gaps, upper) => {
-        const text = letters.map((letter, i) => gaps[i]?.join('') + (upper[i] ? letter.toUpperCase() : letter)).join('') + gaps[9]?.join('')
-        expect(kindOf(text)).toBe('erase')
-      }),
+      fc.property(
+        fc.array(noise, { minLength: 10, maxLength: 10 }),
+        fc.array(fc.boolean(), { minLength: 9, maxLength: 9 }),
+        (gaps, upper) => {
+          const text =
+            letters.map((letter, i) => gaps[i]?.join('') + (upper[i] ? letter.toUpperCase() : letter)).join('') +
+            gaps[9]?.join('')
+          expect(kindOf(text)).toBe('erase')
+        },
+      ),
     )
   })
 

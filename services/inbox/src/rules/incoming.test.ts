@@ -62,8 +62,12 @@ describe('a command in a chat', () => {
 
   test('erases for the person whose chat it is', () => {
     expect(commandOf(heard)).toMatchObject({ command: { kind: 'erase' }, foreign: false })
-    expect(commandOf({ ...heard, chatId: '270000000000001@lid', sender: { id: '270000000000001@lid', phone: null } })).toMatchObject({ foreign: false })
-    expect(commandOf({ ...heard, sender: { id: '270000000000001@lid', phone: '+33639980001' } })).toMatchObject({ command: { kind: 'erase' } })
+    expect(
+      commandOf({ ...heard, chatId: '270000000000001@lid', sender: { id: '270000000000001@lid', phone: null } }),
+    ).toMatchObject({ foreign: false })
+    expect(commandOf({ ...heard, sender: { id: '270000000000001@lid', phone: '+33639980001' } })).toMatchObject({
+      command: { kind: 'erase' },
+    })
   })
   test('erases nothing for somebody else writing in it', () => {
     expect(commandOf({ ...heard, sender: other })).toEqual({ command: { kind: 'none' }, foreign: true })
@@ -85,7 +89,16 @@ test('a repeated message counts only when it brings the address of a file', () =
     type: 'image',
     text: null,
     attachments: [
-      { kind: 'image', providerMediaId: 'm1', url, mimeType: null, sizeBytes: null, fileName: null, durationSeconds: null, sha256: null },
+      {
+        kind: 'image',
+        providerMediaId: 'm1',
+        url,
+        mimeType: null,
+        sizeBytes: null,
+        fileName: null,
+        durationSeconds: null,
+        sha256: null,
+      },
     ],
     location: null,
     contacts: [],

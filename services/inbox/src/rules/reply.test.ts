@@ -8,7 +8,15 @@ const turnId = '0195a000-0000-7000-8000-000000000001'
 
 function facts(conversation: Partial<ReplyFacts['conversation']> = {}, reply: Partial<ReplyFacts['reply']> = {}): ReplyFacts {
   return {
-    conversation: { status: 'open', lastHumanVersion: 0, handedOverTurnId: null, agentReplyTimes: [], erasedAt: null, consent: null, ...conversation },
+    conversation: {
+      status: 'open',
+      lastHumanVersion: 0,
+      handedOverTurnId: null,
+      agentReplyTimes: [],
+      erasedAt: null,
+      consent: null,
+      ...conversation,
+    },
     reply: { turnId, basedOnVersion: 4, text: 'Bonjour', handOver: false, ...reply },
     now,
   }

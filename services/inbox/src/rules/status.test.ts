@@ -31,12 +31,18 @@ describe('the status of a message', () => {
   })
 
   test('ends the same in whatever order the reports come, and however often', () => {
-    const shuffled = fc.array(report, { maxLength: 12 }).chain((reports) =>
-      fc.tuple(fc.constant(reports), fc.shuffledSubarray([...reports, ...reports], { minLength: reports.length * 2, maxLength: reports.length * 2 })),
-    )
+    const shuffled = fc
+      .array(report, { maxLength: 12 })
+      .chain((reports) =>
+        fc.tuple(
+          fc.constant(reports),
+          fc.shuffledSubarray([...reports, ...reports], { minLength: reports.length * 2, maxLength: reports.length * 2 }),
+        ),
+      )
     fc.assert(
       fc.property(shuffled, ([inOrder, mixed]) => {
-        const rankless = ({ status, uncertain }: StatusReport) => (status === 'failed' ? `${status} ${uncertain ?? false}` : status)
+        const rankless = ({ status, uncertain }: StatusReport) =>
+          status === 'failed' ? `${status} ${uncertain ?? false}` : status
         const a = settle(inOrder)
         const b = settle(mixed)
         // Received and queued are the same rank: the first of the two stays.

@@ -118,7 +118,10 @@ describe('a feed', () => {
   test('goes on after the outbox could not be read', async () => {
     const { source, add } = outbox()
     let broken = false
-    const feed = new Feed({ ...source, after: (cursor, limit) => (broken ? Promise.reject(new Error('away')) : source.after(cursor, limit)) })
+    const feed = new Feed({
+      ...source,
+      after: (cursor, limit) => (broken ? Promise.reject(new Error('away')) : source.after(cursor, limit)),
+    })
     const { seen, listener } = reader()
     await feed.subscribe(undefined, listener)
     add(event(1, 1))

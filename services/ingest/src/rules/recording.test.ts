@@ -5,7 +5,6 @@ test('a recording is taken out of its body, and the rest stays', () => {
   const body = { type: 'post_call_audio', event_timestamp: 1, data: { agent_id: 'a', conversation_id: 'c', full_audio: 'AAAA' } }
   expect(takeRecording(body)).toEqual({
     base64: 'AAAA',
-    conversationId: 'c',
     reduced: { type: 'post_call_audio', event_timestamp: 1, data: { agent_id: 'a', conversation_id: 'c' } },
   })
 })

@@ -1,7 +1,6 @@
 /** A recording that came inside JSON, taken out of it. */
 export interface Recording {
   base64: string
-  conversationId: string | null
   /** The body without the audio. */
   reduced: unknown
 }
@@ -11,8 +10,7 @@ export function takeRecording(body: unknown): Recording | undefined {
   if (!isObject(body) || body['type'] !== 'post_call_audio' || !isObject(body['data'])) return undefined
   const { full_audio: base64, ...rest } = body['data']
   if (typeof base64 !== 'string' || base64 === '') return undefined
-  const conversationId = typeof rest['conversation_id'] === 'string' ? rest['conversation_id'] : null
-  return { base64, conversationId, reduced: { ...body, data: rest } }
+  return { base64, reduced: { ...body, data: rest } }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -9,7 +9,7 @@ export interface ReceiptVerdict {
   note: string | null
 }
 
-export const unrecognisedType = 'webhook.unrecognised'
+const unrecognisedType = 'webhook.unrecognised'
 const longestNote = 500
 
 /** What a receipt says of a delivery: `done` when it held a fact that somebody uses. */
@@ -30,21 +30,23 @@ export function duplicateNote(firstReceiptIds: readonly string[]): string {
   return others.length === 0 ? `duplicate of ${first}` : `duplicate of ${first} and ${others.length} more`
 }
 
+const timeFields = [
+  'sentAt',
+  'editedAt',
+  'deletedAt',
+  'reactedAt',
+  'triggeredAt',
+  'updatedAt',
+  'endedAt',
+  'startedAt',
+  'recordedAt',
+  'requestedAt',
+]
+
 /** When, by the provider's account, what it tells happened: the first moment that an event of it names. */
 export function providerTimeOf(events: readonly unknown[]): string | null {
   for (const data of events) {
-    for (const field of [
-      'sentAt',
-      'editedAt',
-      'deletedAt',
-      'reactedAt',
-      'triggeredAt',
-      'updatedAt',
-      'endedAt',
-      'startedAt',
-      'recordedAt',
-      'requestedAt',
-    ]) {
+    for (const field of timeFields) {
       const value = (data as Record<string, unknown>)[field]
       if (typeof value === 'string') return value
     }

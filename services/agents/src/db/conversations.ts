@@ -1,0 +1,161 @@
+import type { Channel } from '@parley/contracts'
+import type { Tx } from '@parley/runtime'
+import { sql } from 'kysely'
+import type { DB, Messages } from './types.ts'
+
+export interface SeenMessage {
+  conversationId: string
+  version: number
+  messageId: string
+  customerId: string
+  channel: Channel
+  accountId: string
+  chatId: string
+  role: Messages['role']
+  text: string
+  wantsReply: boolean
+  addedAt: string
+  seenAt: Date
+}
+
+/**
+ * Notes a message, whoever wrote it. A person's message closes what was waiting: the customer has their answer. Words from before
+ * an erasure are not stored again.
+ */
+export async function noteMessage(tx: Tx<DB>, organizationId: string, message: SeenMessage): Promise<void> {
+  const wanted = message.wantsReply ? message.version : 0
+  const byPerson = message.role === 'person' ? message.version : 0
+  const personAt = message.role === 'person' ? message.seenAt : null
+  await sql`
+    with conversation as (
+      insert into conversations as c (organization_id, id, customer_id, channel, account_id, chat_id, version, wanted_version,
+        answered_version, last_human_version, with_person, person_at)
+      values (${organizationId}, ${message.conversationId}, ${message.customerId}, ${message.channel}, ${message.accountId},
+        ${message.chatId}, ${message.version}, ${wanted}, ${byPerson}, ${byPerson}, ${byPerson > 0}, ${personAt})
+      on conflict (organization_id, id) do update set
+        version = greatest(c.version, excluded.version),
+        chat_id = excluded.chat_id,
+        wanted_version = greatest(c.wanted_version, excluded.wanted_version),
+        answered_version = greatest(c.answered_version, excluded.answered_version),
+        last_human_version = greatest(c.last_human_version, excluded.last_human_version),
+        with_person = excluded.with_person or (c.with_person and excluded.wanted_version = 0),
+        person_at = coalesce(excluded.person_at, c.person_at),
+        updated_at = now()
+      where c.erased_at is null or c.erased_at < ${message.addedAt}::timestamptz
+      returning c.id
+    )
+    insert into messages (organization_id, conversation_id, version, id, role, text, wants_reply, added_at, seen_at)
+    select ${organizationId}::uuid, conversation.id, ${message.version}::int, ${message.messageId}::uuid, ${message.role}::text,
+      ${message.text}::text, ${message.wantsReply}::boolean, ${message.addedAt}::timestamptz, ${message.seenAt}::timestamptz
+    from conversation
+    on conflict do nothing`.execute(tx)
+}
+
+/** Notes that a person has the conversation: nothing waits for an agent any more. */
+export async function notePersonTookOver(tx: Tx<DB>, organizationId: string, id: string, at: Date): Promise<void> {
+  await sql`
+    update conversations set with_person = true, person_at = ${at}, answered_version = greatest(answered_version, wanted_version),
+      model_failures = 0, retry_at = null, updated_at = now()
+    where organization_id = ${organizationId} and id = ${id}`.execute(tx)
+}
+
+/** A conversation held until the commit, with all that a turn must know before it reads the words. */
+export interface HeldConversation {
+  wantedVersion: number
+  answeredVersion: number
+  language: string | null
+  modelFailures: number
+  retryAt: Date | null
+  turnsToday: number
+  answersInWindow: number
+  /** A try of the turn whose end was never recorded: the run before this one died. */
+  openReservationId: string | null
+  openTurnId: string | null
+}
+
+/** Holding the row makes this wait for a message that is just being noted, so that no message falls between two turns. */
+export async function holdConversation(
+  tx: Tx<DB>,
+  organizationId: string,
+  id: string,
+  since: { midnight: Date; loop: Date },
+): Promise<HeldConversation | undefined> {
+  const { rows } = await sql<HeldConversation>`
+    select c.wanted_version, c.answered_version, c.language, c.model_failures, c.retry_at,
+      recent.turns_today, recent.answers_in_window, under_way.id as open_reservation_id, under_way.turn_id as open_turn_id
+    from conversations c
+    cross join lateral (
+      select count(*) filter (where t.taken_at >= ${since.midnight}::timestamptz)::int as turns_today,
+        count(*) filter (where t.outcome = 'replied' and t.taken_at >= ${since.loop}::timestamptz
+          and (c.person_at is null or t.taken_at > c.person_at))::int as answers_in_window
+      from turns t
+      where t.organization_id = c.organization_id and t.conversation_id = c.id
+        and t.taken_at >= least(${since.midnight}::timestamptz, ${since.loop}::timestamptz)
+    ) recent
+    left join lateral (
+      select r.id, r.turn_id from spend_reservations r
+      where r.organization_id = c.organization_id and r.conversation_id = c.id and r.settled_micros is null
+      limit 1
+    ) under_way on true
+    where c.organization_id = ${organizationId} and c.id = ${id}
+    for no key update of c`.execute(tx)
+  return rows[0]
+}
+
+/** What a conversation has become by the end of a turn. */
+export interface TurnClosed {
+  lastHumanVersion: number
+  withPerson: boolean
+  erasedAt: Date | null
+}
+
+/** Marks everything up to a version as answered. Undefined: there is no such conversation. */
+export async function closeTurn(
+  tx: Tx<DB>,
+  organizationId: string,
+  id: string,
+  closed: { version: number; language: string | null },
+): Promise<TurnClosed | undefined> {
+  const { rows } = await sql<TurnClosed>`
+    update conversations set answered_version = greatest(answered_version, ${closed.version}),
+      language = case when erased_at is null then coalesce(${closed.language}::text, language) end,
+      model_failures = 0, retry_at = null, updated_at = now()
+    where organization_id = ${organizationId} and id = ${id}
+    returning last_human_version, with_person, erased_at`.execute(tx)
+  return rows[0]
+}
+
+/** Notes that the model could not be asked, and when to try again. */
+export async function noteModelFailure(tx: Tx<DB>, organizationId: string, id: string, retryAt: Date): Promise<void> {
+  await tx
+    .updateTable('conversations')
+    .set((eb) => ({ modelFailures: eb('modelFailures', '+', 1), retryAt }))
+    .where('organizationId', '=', organizationId)
+    .where('id', '=', id)
+    .execute()
+}
+
+/**
+ * Deletes what was said in these conversations up to a moment and leaves a mark in place of each, known or not: an event about
+ * older words may still be on its way, in another lane.
+ */
+export async function eraseConversations(
+  tx: Tx<DB>,
+  organizationId: string,
+  erased: { customerId: string; channel: Channel; accountId: string; conversationIds: string[]; erasedAt: string },
+): Promise<void> {
+  await sql`
+    delete from messages
+    where organization_id = ${organizationId} and conversation_id = any(${erased.conversationIds}::uuid[])
+      and added_at <= ${erased.erasedAt}::timestamptz`.execute(tx)
+  await sql`
+    insert into conversations as c (organization_id, id, customer_id, channel, account_id, chat_id, version, erased_at)
+    select ${organizationId}::uuid, id, ${erased.customerId}::uuid, ${erased.channel}::text, ${erased.accountId}::text, null, 0,
+      ${erased.erasedAt}::timestamptz
+    from unnest(${erased.conversationIds}::uuid[]) as id
+    on conflict (organization_id, id) do update set
+      chat_id = null, language = null, erased_at = excluded.erased_at, retry_at = null, model_failures = 0, updated_at = now(),
+      answered_version = greatest(c.answered_version, case when exists (
+          select 1 from messages m where m.organization_id = c.organization_id and m.conversation_id = c.id and m.wants_reply)
+        then 0 else c.wanted_version end)`.execute(tx)
+}

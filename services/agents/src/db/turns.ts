@@ -1,0 +1,80 @@
+import type { Tx } from '@parley/runtime'
+import { type Insertable, type Selectable, sql } from 'kysely'
+import type { DB, Turns } from './types.ts'
+
+export type Turn = Selectable<Turns>
+export type NewTurn = Omit<Insertable<Turns>, 'organizationId'>
+
+export async function insertTurn(tx: Tx<DB>, organizationId: string, turn: NewTurn): Promise<void> {
+  await tx
+    .insertInto('turns')
+    .values({ organizationId, ...turn })
+    .execute()
+}
+
+export async function findTurn(tx: Tx<DB>, organizationId: string, id: string): Promise<Turn | undefined> {
+  return tx.selectFrom('turns').selectAll().where('organizationId', '=', organizationId).where('id', '=', id).executeTakeFirst()
+}
+
+export interface TurnFilter {
+  conversationId: string | undefined
+  outcome: Turn['outcome'] | undefined
+  order: 'asc' | 'desc'
+  limit: number
+  offset: number
+}
+
+export async function listTurns(
+  tx: Tx<DB>,
+  organizationId: string,
+  filter: TurnFilter,
+): Promise<{ items: Turn[]; total: number }> {
+  let matching = tx.selectFrom('turns').where('organizationId', '=', organizationId)
+  if (filter.conversationId !== undefined) matching = matching.where('conversationId', '=', filter.conversationId)
+  if (filter.outcome !== undefined) matching = matching.where('outcome', '=', filter.outcome)
+  const { total } = await matching.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
+  const items = await matching
+    .selectAll()
+    .orderBy('takenAt', filter.order)
+    .orderBy('id', filter.order)
+    .limit(filter.limit)
+    .offset(filter.offset)
+    .execute()
+  return { items, total: Number(total) }
+}
+
+/** Takes the words out of the turns of these conversations; the numbers stay for the books. */
+export async function eraseTurnWords(tx: Tx<DB>, organizationId: string, conversationIds: string[], at: string): Promise<void> {
+  await sql`
+    update turns set facts = '[]', decision = '{"proposed": null, "rules": []}', erased_at = ${at}::timestamptz
+    where organization_id = ${organizationId} and conversation_id = any(${conversationIds}::uuid[])`.execute(tx)
+}
+
+export interface TurnSums {
+  turns: number
+  replied: number
+  handedOver: number
+  silent: number
+  promptTokens: number
+  completionTokens: number
+}
+
+export async function sumTurns(tx: Tx<DB>, organizationId: string, from: Date, until: Date): Promise<TurnSums> {
+  const { rows } = await sql<Record<keyof TurnSums, string>>`
+    select count(*) as turns,
+      count(*) filter (where outcome = 'replied') as replied,
+      count(*) filter (where outcome = 'handed_over') as handed_over,
+      count(*) filter (where outcome = 'silent') as silent,
+      coalesce(sum(prompt_tokens), 0) as prompt_tokens,
+      coalesce(sum(completion_tokens), 0) as completion_tokens
+    from turns where organization_id = ${organizationId} and taken_at >= ${from} and taken_at < ${until}`.execute(tx)
+  const sumOf = (field: keyof TurnSums) => Number(rows[0]?.[field] ?? 0)
+  return {
+    turns: sumOf('turns'),
+    replied: sumOf('replied'),
+    handedOver: sumOf('handedOver'),
+    silent: sumOf('silent'),
+    promptTokens: sumOf('promptTokens'),
+    completionTokens: sumOf('completionTokens'),
+  }
+}

@@ -1,0 +1,4 @@
+import { run } from '@parley/runtime'
+import { agents } from './service.ts'
+
+await run(agents)

@@ -1,0 +1,25 @@
+import { replyProposed, turnTaken } from '@parley/contracts'
+import { defineService } from '@parley/runtime'
+import { AgentsConfig, openApp } from './app.ts'
+import { eraseCustomer } from './handlers/erase-customer.ts'
+import { hushConversation } from './handlers/hush-conversation.ts'
+import { noteMessageAdded } from './handlers/note-message.ts'
+import { eraseEvents } from './jobs/erase-events.ts'
+import { takeTurn } from './jobs/take-turn.ts'
+import { agentsAndTurns } from './migrations/001-agents-and-turns.ts'
+import { getAgent, getAgents, patchAgent } from './routes/agents.ts'
+import { getTurn, getTurns } from './routes/turns.ts'
+import { getAiUsage } from './routes/usage.ts'
+
+export const agents = defineService({
+  name: 'agents',
+  summary: 'Talks for the business: reads what customers wrote, lets a model draft, decides by rules, hands over in doubt.',
+  config: AgentsConfig,
+  routes: [getAgents, getAgent, patchAgent, getTurns, getTurn, getAiUsage],
+  handlers: [noteMessageAdded, hushConversation, eraseCustomer],
+  jobs: [takeTurn, eraseEvents],
+  migrations: [agentsAndTurns],
+  states: [turnTaken, replyProposed],
+  open: openApp,
+  close: (app) => app.close(),
+})

@@ -1,0 +1,106 @@
+import type { Tx } from '@parley/runtime'
+import type { App } from '../app.ts'
+import { type Agent, ensureDefaultAgent } from '../db/agents.ts'
+import { holdConversation } from '../db/conversations.ts'
+import { listNewestMessages, type StoredMessage } from '../db/messages.ts'
+import { reserveSpend, settleSpend } from '../db/spend.ts'
+import type { DB } from '../db/types.ts'
+import { cappedBy, dayOf } from '../rules/caps.ts'
+import { decideWithoutProposal, staySilent, type TurnDecision } from '../rules/decide-turn.ts'
+import type { TurnPrompt } from '../rules/prompt.ts'
+import { waitUntil } from '../rules/quiet-time.ts'
+import { promptOf, worstCaseMicros } from './ask-model.ts'
+
+/** A turn that this run has taken on. */
+export interface Turn {
+  id: string
+  conversationId: string
+  agent: Agent
+  /** What the customer spoke last; null: not known yet. */
+  language: string | null
+  modelFailures: number
+  waiting: StoredMessage[]
+  basedOnVersion: number
+  takenAt: Date
+}
+
+export type Claim =
+  | { kind: 'nothing' }
+  | { kind: 'later'; at: Date }
+  /** Decided without asking a model. */
+  | { kind: 'decided'; turn: Turn; decision: TurnDecision; errorClass: string | null }
+  | { kind: 'ask'; turn: Turn; prompt: TurnPrompt; reservationId: string; reservedMicros: number }
+
+export interface ClaimRequest {
+  organizationId: string
+  conversationId: string
+  /** For what this claim may create. */
+  ids: { turn: string; reservation: string; agent: string }
+}
+
+/**
+ * Takes on what waits in a conversation: all of it, as one turn. Nothing waits when an earlier run has answered already, so a job
+ * that runs twice answers once. Money for the model is set aside here, before anybody calls it.
+ */
+export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Promise<Claim> {
+  const { organizationId, conversationId, ids } = request
+  const { config } = app
+  const now = app.now()
+  const since = {
+    midnight: new Date(`${dayOf(now)}T00:00:00.000Z`),
+    loop: new Date(now.getTime() - config.AGENTS_BOT_LOOP_WINDOW_MS),
+  }
+  const conversation = await holdConversation(tx, organizationId, conversationId, since)
+  if (!conversation) return { kind: 'nothing' }
+  // The run before this one died: whether its call was billed nobody knows, so it counts in full.
+  
+  if (conversation.wantedVersion <= conversation.answeredVersion) return { kind: 'nothing' }
+  if (conversation.retryAt !== null && conversation.retryAt > now) return { kind: 'later', at: conversation.retryAt }
+
+  const messages = await listNewestMessages(tx, organizationId, conversationId)
+  const waiting = messages.filter(({ wantsReply, version }) => wantsReply && version > conversation.answeredVersion)
+  const [oldest, newest] = [waiting[0], waiting.at(-1)]
+  if (!oldest || !newest) return { kind: 'nothing' }
+
+  const agent = await ensureDefaultAgent(tx, organizationId, ids.agent)
+  const quietMs = agent.quietMs ?? config.AGENTS_QUIET_MS
+  const quiet = { quietMs, maxMs: Math.max(quietMs, config.AGENTS_QUIET_MAX_MS) }
+  const until = waitUntil({ oldestAt: oldest.seenAt, newestAt: newest.seenAt }, quiet, now)
+  if (until) return { kind: 'later', at: until }
+
+  const turn: Turn = {
+    id: conversation.openTurnId ?? ids.turn,
+    conversationId,
+    agent,
+    language: conversation.language,
+    modelFailures: conversation.modelFailures,
+    waiting,
+    // Everything that was read, also what came after the customer's last words.
+    basedOnVersion: messages.at(-1)?.version ?? newest.version,
+    takenAt: now,
+  }
+  if (agent.status !== 'active') return { kind: 'decided', turn, decision: staySilent('agent_inactive'), errorClass: null }
+
+  const recent = { today: conversation.turnsToday, inLoopWindow: conversation.answersInWindow }
+  const caps = { turnsPerDay: config.AGENTS_CONVERSATION_TURNS_PER_DAY, loopTurns: config.AGENTS_BOT_LOOP_TURNS }
+  const capped = cappedBy(recent, caps)
+  if (capped) return withoutModel(turn, capped)
+
+  const prompt = promptOf(agent, waiting, messages)
+  const reservedMicros = worstCaseMicros(app, agent, prompt)
+  const reserved = await reserveSpend(tx, organizationId, {
+    id: ids.reservation,
+    turnId: turn.id,
+    conversationId,
+    day: dayOf(now),
+    amountMicros: reservedMicros,
+    capMicros: config.AGENTS_DAILY_CAP_MICROS,
+  })
+  return reserved
+    ? { kind: 'ask', turn, prompt, reservationId: ids.reservation, reservedMicros }
+    : withoutModel(turn, 'budget_spent')
+}
+
+function withoutModel(turn: Turn, why: 'bot_loop' | 'turns_per_day' | 'budget_spent'): Claim {
+  return { kind: 'decided', turn, decision: decideWithoutProposal(why, turn.agent, turn.language), errorClass: why }
+}

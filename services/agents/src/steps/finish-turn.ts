@@ -1,0 +1,99 @@
+import { replyProposed, turnTaken } from '@parley/contracts'
+import type { CommitTools, Tx } from '@parley/runtime'
+import type { App } from '../app.ts'
+import { closeTurn, type TurnClosed } from '../db/conversations.ts'
+import { forgetOldMessages, messagesKept } from '../db/messages.ts'
+import { settleSpend } from '../db/spend.ts'
+import { insertTurn } from '../db/turns.ts'
+import type { DB } from '../db/types.ts'
+import { decisionRecord, staySilent, type TurnDecision } from '../rules/decide-turn.ts'
+import type { TurnPrompt } from '../rules/prompt.ts'
+import type { Asked } from './ask-model.ts'
+import type { Turn } from './claim-turn.ts'
+
+export interface FinishedTurn {
+  turn: Turn
+  decision: TurnDecision
+  durationMs: number
+  errorClass: string | null
+  /** Null when no model was asked. */
+  asked: (Asked & { prompt: TurnPrompt; reservationId: string; reservedMicros: number }) | null
+}
+
+/**
+ * Records a turn and states it, with the money settled in the same commit. When a person answered while the model was thinking, or
+ * the customer had their data erased, the draft ends here.
+ */
+export async function finishTurn(
+  tx: Tx<DB>,
+  { emit }: CommitTools,
+  app: App,
+  organizationId: string,
+  finished: FinishedTurn,
+): Promise<TurnDecision> {
+  const { turn, asked, durationMs, errorClass } = finished
+  const { conversationId, basedOnVersion, takenAt } = turn
+  const proposal = asked?.proposal ?? null
+  const language = proposal === null || proposal.language === 'unknown' ? null : proposal.language
+  const now = await closeTurn(tx, organizationId, conversationId, { version: basedOnVersion, language })
+  const erasedAt = now?.erasedAt && now.erasedAt >= takenAt ? now.erasedAt : null
+  const decision = overruled(finished.decision, basedOnVersion, erasedAt ? undefined : now)
+
+  if (asked) await settleSpend(tx, organizationId, asked.reservationId, asked.costMicros)
+  const numbers = {
+    outcome: decision.outcome,
+    reason: decision.reason,
+    language,
+    intent: proposal?.intent ?? null,
+    sentiment: proposal?.sentiment ?? null,
+    confidence: proposal?.confidence ?? null,
+    model: asked?.model ?? null,
+    simulated: app.simulated,
+    promptVersion: asked?.prompt.version ?? null,
+    promptTokens: asked?.promptTokens ?? 0,
+    completionTokens: asked?.completionTokens ?? 0,
+    costMicros: asked ? (asked.costMicros ?? asked.reservedMicros) : 0,
+    durationMs,
+  }
+  const messageIds = turn.waiting.map(({ id }) => id)
+  await insertTurn(tx, organizationId, {
+    ...numbers,
+    id: turn.id,
+    conversationId,
+    agentId: turn.agent.id,
+    messageIds,
+    basedOnVersion,
+    promptHash: asked?.prompt.hash ?? null,
+    needsPerson: proposal?.needs_person ?? null,
+    errorClass,
+    facts: JSON.stringify(erasedAt ? [] : decision.facts),
+    decision: JSON.stringify(erasedAt ? { proposed: null, rules: [] } : decisionRecord(decision, proposal)),
+    erasedAt,
+    takenAt,
+  })
+  if (basedOnVersion > messagesKept) await forgetOldMessages(tx, organizationId, conversationId, basedOnVersion)
+
+  // In this order: whoever owns the conversation hands it over first, and then lets the sentence that says so pass.
+  emit(turnTaken, { ...numbers, conversationId, turnId: turn.id, messageIds })
+  if (decision.text !== null) {
+    emit(replyProposed, {
+      conversationId,
+      turnId: turn.id,
+      basedOnVersion,
+      text: decision.text,
+      quickReplies: decision.quickReplies,
+      confidence: proposal?.confidence ?? 0,
+      model: asked?.model ?? 'none',
+      simulated: app.simulated,
+      handOver: decision.outcome === 'handed_over',
+    })
+  }
+  return decision
+}
+
+/** `now` is undefined when the words that the draft answers are gone. */
+function overruled(decided: TurnDecision, basedOnVersion: number, now: TurnClosed | undefined): TurnDecision {
+  if (!now) return staySilent('erased', decided)
+  const personAnswered = now.withPerson || now.lastHumanVersion > basedOnVersion
+  return personAnswered && decided.outcome !== 'silent' ? staySilent('person_answered', decided) : decided
+}

@@ -1,0 +1,57 @@
+import { conversationHandedOver, type DataOf, messageAdded, type replyProposed, type turnTaken } from '@parley/contracts'
+import type { World } from '@parley/runtime/testing'
+import { randomUUIDv7 } from 'node:crypto'
+
+type Sender = DataOf<typeof messageAdded>['sender']
+
+/** One conversation as the inbox would report it. */
+export function openTalk(world: World) {
+  const conversationId = randomUUIDv7()
+  const customerId = randomUUIDv7()
+  let version = 0
+  const place = { channel: 'whatsapp', accountId: 'PHONE-1', chatId: '33612345678@s.whatsapp.net' } as const
+
+  async function add(sender: Sender, text: string, more: { wantsReply?: boolean; addedAt?: string } = {}): Promise<string> {
+    version += 1
+    const messageId = randomUUIDv7()
+    await world.state('agents', messageAdded, {
+      ...place,
+      conversationId,
+      conversationVersion: version,
+      messageId,
+      customerId,
+      sender,
+      content: { type: 'text', text, attachments: [], location: null, contacts: [], choice: null, order: null },
+      wantsReply: more.wantsReply ?? sender === 'user',
+      addedAt: more.addedAt ?? new Date().toISOString(),
+    })
+    return messageId
+  }
+
+  return {
+    ...place,
+    conversationId,
+    customerId,
+    says: (text: string, more?: { wantsReply?: boolean; addedAt?: string }) => add('user', text, more),
+    add,
+    handOver: () =>
+      world.state('agents', conversationHandedOver, {
+        conversationId,
+        customerId,
+        reason: 'person_took_over',
+        note: null,
+        handedOverAt: new Date().toISOString(),
+      }),
+    async turns(): Promise<DataOf<typeof turnTaken>[]> {
+      return (await stated('turn.taken')) as DataOf<typeof turnTaken>[]
+    },
+    async replies(): Promise<DataOf<typeof replyProposed>[]> {
+      return (await stated('reply.proposed')) as DataOf<typeof replyProposed>[]
+    },
+  }
+
+  async function stated(type: string): Promise<unknown[]> {
+    const events = await world.events('agents', type)
+    return events.filter((event) => event.key === conversationId).map((event) => event.data)
+  }
+}

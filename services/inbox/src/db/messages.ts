@@ -1,0 +1,310 @@
+import type { Channel, ConversationStatus, MessageContent, MessageStatus, SenderKind } from '@parley/contracts'
+import type { Tx } from '@parley/runtime'
+import { sql } from 'kysely'
+import { statusRank } from '../rules/status.ts'
+import type { DB, EarlyArrivals, Messages, QuickReplies, StoredContent } from './types.ts'
+
+/** The name a provider gave a message, unique for one account of ours. */
+export interface ProviderMessage {
+  channel: Channel
+  accountId: string
+  providerMessageId: string
+}
+
+export interface NewMessage {
+  id: string
+  conversationId: string
+  sender: SenderKind
+  senderId: string | null
+  senderName: string | null
+  origin: string | null
+  /** For a person of the shop: the key that wrote it. */
+  author: string | null
+  content: MessageContent
+  quickReplies: QuickReplies
+  status: MessageStatus
+  providerMessageId: string | null
+  clientMessageId: string | null
+  turnId: string | null
+  replyToMessageId: string | null
+  replyToProviderMessageId: string | null
+  wantsReply: boolean
+  basedOnVersion: number | null
+  confidence: number | null
+  model: string | null
+  simulated: boolean | null
+  sentAt: Date | null
+  addedAt: Date
+  orderedAt: Date
+  /** What the conversation becomes with it. */
+  conversationStatus: ConversationStatus
+  agentReplyTimes: Date[]
+}
+
+export interface EarlyArrival {
+  kind: EarlyArrivals['kind']
+  /** The data of the event that came too early. */
+  data: unknown
+}
+
+export interface AddedMessage {
+  version: number
+  early: EarlyArrival[]
+}
+
+/** Content as it is stored: the words apart, in a column of their own. */
+export function stored(content: MessageContent): StoredContent {
+  const { text: _, ...rest } = content
+  return rest
+}
+
+/** Content as the contract has it. */
+export function restored(row: { content: StoredContent; text: string | null }): MessageContent {
+  return { ...row.content, text: row.text }
+}
+
+/** The key that decides whether a message is there already: whoever wrote it names it once. */
+function onceBy(message: NewMessage) {
+  if (message.turnId !== null) return sql`(organization_id, turn_id) where turn_id is not null`
+  if (message.clientMessageId !== null)
+    return sql`(organization_id, conversation_id, client_message_id) where client_message_id is not null`
+  return sql`(organization_id, channel, account_id, provider_message_id)`
+}
+
+/**
+ * Adds a message to a conversation that this transaction holds, and moves the conversation along, in one statement.
+ * Undefined when the message is there already: then nothing changes. Brings along what had come for it too early.
+ */
+export async function addMessage(tx: Tx<DB>, organizationId: string, message: NewMessage): Promise<AddedMessage | undefined> {
+  const { sender } = message
+  const { rows } = await sql<{ version: number; early: EarlyArrival[] | null }>`
+    with added as (
+      insert into messages (
+        organization_id, id, conversation_id, channel, account_id, version, sender, sender_id, sender_name, origin, author, type, text, content,
+        quick_replies, status, status_rank, provider_message_id, client_message_id, turn_id, reply_to_message_id, reply_to_provider_message_id,
+        wants_reply, based_on_version, confidence, model, simulated, sent_at, added_at, ordered_at)
+      select
+        c.organization_id, ${message.id}::uuid, c.id, c.channel, c.account_id, c.version + 1, ${sender}::text, ${message.senderId}::text,
+        ${message.senderName}::text, ${message.origin}::text, ${message.author}::text, ${message.content.type}::text, ${message.content.text}::text,
+        ${JSON.stringify(stored(message.content))}::jsonb, ${JSON.stringify(message.quickReplies)}::jsonb, ${message.status}::text,
+        ${statusRank(message.status)}::smallint, ${message.providerMessageId}::text, ${message.clientMessageId}::text, ${message.turnId}::uuid,
+        coalesce(${message.replyToMessageId}::uuid, (
+          select q.id from messages q where q.organization_id = c.organization_id and q.channel = c.channel and q.account_id = c.account_id
+            and q.provider_message_id = ${message.replyToProviderMessageId}::text)),
+        ${message.replyToProviderMessageId}::text, ${message.wantsReply}::boolean, ${message.basedOnVersion}::integer,
+        ${message.confidence}::double precision, ${message.model}::text, ${message.simulated}::boolean, ${message.sentAt}::timestamptz,
+        ${message.addedAt}::timestamptz, ${message.orderedAt}::timestamptz
+      from conversations c
+      where c.organization_id = ${organizationId} and c.id = ${message.conversationId}
+      on conflict ${onceBy(message)} do nothing
+      returning organization_id, conversation_id, channel, account_id, version, ordered_at, provider_message_id
+    ), moved as (
+      update conversations c set
+        version = a.version,
+        status = ${message.conversationStatus}::text,
+        closed_at = case when ${message.conversationStatus}::text = 'closed' then c.closed_at end,
+        last_human_version = case when ${sender}::text = 'human' then a.version else c.last_human_version end,
+        last_message_at = greatest(c.last_message_at, a.ordered_at),
+        last_customer_message_at = case when ${sender}::text = 'user' then greatest(c.last_customer_message_at, a.ordered_at)
+          else c.last_customer_message_at end,
+        unread_count = case ${sender}::text when 'user' then c.unread_count + 1 when 'human' then 0 else c.unread_count end,
+        message_count = c.message_count + 1,
+        agent_message_count = c.agent_message_count + (${sender}::text = 'agent')::int,
+        human_message_count = c.human_message_count + (${sender}::text = 'human')::int,
+        agent_reply_times = ${message.agentReplyTimes}::timestamptz[],
+        updated_at = ${message.addedAt}::timestamptz
+      from added a
+      where c.organization_id = a.organization_id and c.id = a.conversation_id
+    ), early as (
+      delete from early_arrivals e using added a
+      where e.organization_id = a.organization_id and e.channel = a.channel and e.account_id = a.account_id
+        and e.provider_message_id = a.provider_message_id
+      returning e.id, e.kind, e.data, e.occurred_at
+    )
+    select a.version,
+      (select jsonb_agg(jsonb_build_object('kind', kind, 'data', data) order by occurred_at, id) from early) as early
+    from added a`.execute(tx)
+  const row = rows[0]
+  return row && { version: row.version, early: row.early ?? [] }
+}
+
+/** Records an answer that may not go out, beside the conversation: it takes no place and is not sent. */
+export async function recordDropped(
+  tx: Tx<DB>,
+  organizationId: string,
+  message: NewMessage,
+  why: { channel: Channel; accountId: string; reason: string },
+): Promise<void> {
+  const { id, conversationId, sender, content, turnId, basedOnVersion, confidence, model, simulated, addedAt, orderedAt } =
+    message
+  await tx
+    .insertInto('messages')
+    .values({
+      organizationId,
+      id,
+      conversationId,
+      channel: why.channel,
+      accountId: why.accountId,
+      version: null,
+      sender,
+      type: content.type,
+      text: content.text,
+      content: JSON.stringify(stored(content)),
+      quickReplies: JSON.stringify(message.quickReplies),
+      status: 'dropped',
+      statusRank: statusRank('dropped'),
+      failureReason: why.reason,
+      turnId,
+      basedOnVersion,
+      confidence,
+      model,
+      simulated,
+      addedAt,
+      orderedAt,
+    })
+    .onConflict((conflict) => conflict.columns(['organizationId', 'turnId']).where('turnId', 'is not', null).doNothing())
+    .execute()
+}
+
+export interface KnownMessage {
+  id: string
+  conversationId: string
+  status: MessageStatus
+  text: string | null
+  content: StoredContent
+  editedAt: Date | null
+  deletedAt: Date | null
+  erasedAt: Date | null
+}
+
+/** The message that the provider knows by that name, held until the commit. */
+export async function lockMessageOfProvider(
+  tx: Tx<DB>,
+  organizationId: string,
+  name: ProviderMessage,
+): Promise<KnownMessage | undefined> {
+  return await selectNamed(tx, organizationId, name)
+    .select(['id', 'conversationId', 'status', 'text', 'content', 'editedAt', 'deletedAt', 'erasedAt'])
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+}
+
+export async function isKnownToProvider(tx: Tx<DB>, organizationId: string, name: ProviderMessage): Promise<boolean> {
+  return (await selectNamed(tx, organizationId, name).select('id').executeTakeFirst()) !== undefined
+}
+
+function selectNamed(tx: Tx<DB>, organizationId: string, name: ProviderMessage) {
+  return tx
+    .selectFrom('messages')
+    .where('organizationId', '=', organizationId)
+    .where('channel', '=', name.channel)
+    .where('accountId', '=', name.accountId)
+    .where('providerMessageId', '=', name.providerMessageId)
+}
+
+/** A message of ours that has no name at the provider yet and says the same words: the one that an echo repeats. */
+export async function findUnnamedMessage(
+  tx: Tx<DB>,
+  organizationId: string,
+  conversationId: string,
+  echo: { text: string | null; from: Date; until: Date },
+): Promise<string | undefined> {
+  const row = await tx
+    .selectFrom('messages')
+    .select('id')
+    .where('organizationId', '=', organizationId)
+    .where('conversationId', '=', conversationId)
+    .where('providerMessageId', 'is', null)
+    .where('version', 'is not', null)
+    .where('sender', '!=', 'user')
+    .where('status', 'in', ['queued', 'pending', 'failed'])
+    .where('text', 'is not distinct from', echo.text)
+    .where('orderedAt', '>=', echo.from)
+    .where('orderedAt', '<=', echo.until)
+    .orderBy('orderedAt')
+    .executeTakeFirst()
+  return row?.id
+}
+
+/** Replaces what a message holds beside its words. */
+export async function completeContent(tx: Tx<DB>, organizationId: string, id: string, content: MessageContent): Promise<void> {
+  await tx
+    .updateTable('messages')
+    .set({ type: content.type, content: JSON.stringify(stored(content)) })
+    .where('organizationId', '=', organizationId)
+    .where('id', '=', id)
+    .execute()
+}
+
+const shown = [
+  'id',
+  'conversationId',
+  'version',
+  'sender',
+  'senderName',
+  'origin',
+  'author',
+  'text',
+  'content',
+  'quickReplies',
+  'status',
+  'statusErrors',
+  'failureReason',
+  'failureDetail',
+  'providerMessageId',
+  'clientMessageId',
+  'turnId',
+  'replyToMessageId',
+  'basedOnVersion',
+  'intent',
+  'sentiment',
+  'confidence',
+  'model',
+  'simulated',
+  'sentAt',
+  'addedAt',
+  'editedAt',
+  'deletedAt',
+  'erasedAt',
+] as const satisfies readonly (keyof Messages)[]
+
+export type MessageRow = NonNullable<Awaited<ReturnType<typeof findMessage>>>
+
+export async function findMessage(tx: Tx<DB>, organizationId: string, id: string) {
+  return await selectShown(tx, organizationId).where('id', '=', id).executeTakeFirst()
+}
+
+export async function findMessageOfClient(tx: Tx<DB>, organizationId: string, conversationId: string, clientMessageId: string) {
+  return await selectShown(tx, organizationId)
+    .where('conversationId', '=', conversationId)
+    .where('clientMessageId', '=', clientMessageId)
+    .executeTakeFirst()
+}
+
+/** One page of a conversation in reading order, and how many messages it has. */
+export async function listMessages(
+  tx: Tx<DB>,
+  organizationId: string,
+  conversationId: string,
+  page: { limit: number; offset: number; order: 'asc' | 'desc' },
+): Promise<{ rows: MessageRow[]; total: number }> {
+  const rows = await selectShown(tx, organizationId)
+    .where('conversationId', '=', conversationId)
+    .orderBy('orderedAt', page.order)
+    .orderBy('version', page.order)
+    .orderBy('id', page.order)
+    .limit(page.limit)
+    .offset(page.offset)
+    .execute()
+  const { total } = await tx
+    .selectFrom('messages')
+    .select((select) => select.fn.countAll<string>().as('total'))
+    .where('organizationId', '=', organizationId)
+    .where('conversationId', '=', conversationId)
+    .executeTakeFirstOrThrow()
+  return { rows, total: Number(total) }
+}
+
+function selectShown(tx: Tx<DB>, organizationId: string) {
+  return tx.selectFrom('messages').select(shown).where('organizationId', '=', organizationId)
+}

@@ -1,0 +1,4 @@
+import { run } from '@parley/runtime'
+import { inbox } from './service.ts'
+
+await run(inbox)

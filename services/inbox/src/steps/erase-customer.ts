@@ -1,0 +1,34 @@
+import { randomUUIDv7 } from 'node:crypto'
+import { customerErased } from '@parley/contracts'
+import type { Emit, Later, Tx } from '@parley/runtime'
+import type { App } from '../app.ts'
+import type { LockedConversation } from '../db/conversations.ts'
+import { anonymiseCustomer, deleteIdentities, detachConversations, insertErasure, suppress } from '../db/erasures.ts'
+import type { DB } from '../db/types.ts'
+import { eraseMessages } from '../jobs/erase-messages.ts'
+
+/**
+ * Erases a customer: name, identities and chats at once, the messages' words in a job, because there may be many. Says so
+ * once, however often it is asked.
+ */
+export async function eraseCustomer(
+  { app, tx, emit, later }: { app: App; tx: Tx<DB>; emit: Emit; later: Later },
+  organizationId: string,
+  { customerId, channel, accountId }: LockedConversation,
+  { requestedAt, keepMessageId, now }: { requestedAt: Date; keepMessageId: string; now: Date },
+): Promise<void> {
+  if (!(await anonymiseCustomer(tx, organizationId, customerId, now))) return
+  const identities = await deleteIdentities(tx, organizationId, customerId)
+  const detached = await detachConversations(tx, organizationId, customerId, now)
+  // Whatever we had read from them is gone, even if its time stamp lies after the request's: a replay must not bring it back.
+  const lastRead = detached.map((had) => had.lastCustomerMessageAt?.getTime() ?? 0)
+  const erasedBefore = new Date(Math.max(requestedAt.getTime(), ...lastRead))
+  const hashes = identities.map((identity) => app.hashIdentity({ organizationId, ...identity }))
+  await suppress(tx, organizationId, hashes, erasedBefore)
+  const erasureId = randomUUIDv7()
+  const conversationIds = detached.map(({ id }) => id)
+  await insertErasure(tx, organizationId, { id: erasureId, customerId, channel, conversationIds, requestedAt, erasedAt: now })
+  later(eraseMessages, { erasureId, customerId, keepMessageId }, { key: customerId })
+  const chatIds = detached.map(({ chatId }) => chatId)
+  emit(customerErased, { customerId, conversationIds, channel, accountId, chatIds, erasedAt: now.toISOString() })
+}

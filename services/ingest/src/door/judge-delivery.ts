@@ -1,0 +1,77 @@
+import type { ProviderName } from '@parley/contracts'
+import { type Normalised, type NormalisedItem, type NormaliseInput, ShapeError, webhookAdapters } from '@parley/providers/webhook'
+import { AppError, describe, outboxRow } from '@parley/runtime'
+import type { ReceiptState } from '../db/types.ts'
+import { type JudgedItem, providerTimeOf, verdictOf } from '../rules/verdict.ts'
+import type { DeliveryItem } from '../store-deliveries.ts'
+
+/** What a receipt says of a delivery, and what follows from it. */
+export interface Judgement {
+  topic: string
+  state: ReceiptState
+  note: string | null
+  error: string | null
+  providerTime: string | null
+  items: DeliveryItem[]
+}
+
+/**
+ * Normalises an authentic delivery. A body that contradicts its topic is the sender's fault: AppError `invalid`. A normaliser that
+ * fails is ours: the receipt is `dead`, keeps its body, and can be replayed when we have mended it (reliability.md D31).
+ */
+export function judgeDelivery(
+  organizationId: string,
+  provider: ProviderName,
+  input: NormaliseInput,
+  traceparent: string | undefined,
+  normalise: (input: NormaliseInput) => Normalised = webhookAdapters[provider].normalise,
+): Judgement {
+  try {
+    const { topic, items } = normalise(input)
+    return judge(organizationId, { topic, items: withoutRepeats(items) }, input.receiptId, traceparent)
+  } catch (cause) {
+    if (cause instanceof ShapeError) throw new AppError('invalid', cause.message, { cause })
+    return { topic: 'unknown', state: 'dead', note: null, error: errorText(cause), providerTime: null, items: [] }
+  }
+}
+
+function judge(
+  organizationId: string,
+  { topic, items }: Normalised,
+  receiptId: string,
+  traceparent: string | undefined,
+): Judgement {
+  const origin = { organizationId, correlationId: receiptId, causationId: receiptId }
+  const judged = items.map((item): DeliveryItem & JudgedItem => {
+    const row = item.event === null ? null : outboxRow('ingest', origin, item.event.type, item.event.data, traceparent)
+    return {
+      key: item.dedupeKey,
+      chatKey: textField(item, 'chatKey'),
+      row,
+      eventType: row?.type ?? null,
+      note: item.note ?? reasonOf(item),
+    }
+  })
+  const providerTime = providerTimeOf(items.flatMap((item) => (item.event === null ? [] : [item.event.data])))
+  return { topic: topic.slice(0, 200), ...verdictOf(judged), error: null, providerTime, items: judged }
+}
+
+function withoutRepeats(items: readonly NormalisedItem[]): NormalisedItem[] {
+  const seen = new Set<string>()
+  return items.filter((item) => !seen.has(item.dedupeKey) && seen.add(item.dedupeKey))
+}
+
+/** Why a delivery was not recognised stands in its event. */
+function reasonOf(item: NormalisedItem): string | null {
+  return item.event?.type.type === 'webhook.unrecognised' ? textField(item, 'reason') : null
+}
+
+function textField(item: NormalisedItem, field: string): string | null {
+  const value = (item.event?.data as Record<string, unknown> | undefined)?.[field]
+  return typeof value === 'string' ? value : null
+}
+
+function errorText(error: unknown): string {
+  const { name, message } = describe(error)
+  return `${name}: ${message}`.slice(0, 1_000).replaceAll('\0', '').toWellFormed()
+}

@@ -1,0 +1,127 @@
+import type { ProviderName } from '@parley/contracts'
+import { AppError, inSpan, meters, type Service, SpanKind } from '@parley/runtime'
+import type { App } from '../app.ts'
+import { mediaTypeProblem } from '../rules/media-type.ts'
+import type { KnownSource } from './source-cache.ts'
+import { Refused, takeDelivery } from './take-delivery.ts'
+
+type HttpServer = Parameters<NonNullable<Service['plugin']>>[0]
+
+/** What of a request finds its source. */
+interface HttpRequest {
+  params: unknown
+  query: unknown
+  headers: Readonly<Record<string, string | string[] | undefined>>
+  log: { debug(details: object, message: string): void }
+}
+
+const bodyLimitBytes = 2 * 1024 * 1024
+/** A call's recording comes inside its webhook (providers.md §5). */
+const recordingLimitBytes = 64 * 1024 * 1024
+/** Bodies that are being judged or stored at once, and deliveries in line; beyond either, senders are asked to come back. */
+const mostBytesInFlight = 256 * 1024 * 1024
+const mostWaiting = 10_000
+
+interface Place {
+  url: string
+  bodyLimit: number
+  /** The providers that may call here; undefined: the one that the path names. */
+  providers: readonly ProviderName[] | undefined
+}
+
+const places: readonly Place[] = [
+  { url: '/webhooks/elevenlabs/:token', bodyLimit: recordingLimitBytes, providers: ['elevenlabs'] },
+  { url: '/webhooks/:provider/:token', bodyLimit: bodyLimitBytes, providers: undefined },
+  // The paths of the source documents have no room for a token: it comes as `?token=` or as a header.
+  { url: '/functions/whatsapp-webhook', bodyLimit: bodyLimitBytes, providers: ['whapi'] },
+  { url: '/functions/v1/handle-call-webhook', bodyLimit: recordingLimitBytes, providers: ['elevenlabs', 'tavus'] },
+]
+
+/** The door for webhooks: raw bytes in, 200 once they are committed. Who knocks without a token that we gave is not let in with a body. */
+export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
+  const sources = new WeakMap<HttpRequest, KnownSource>()
+  let bytesInFlight = 0
+
+  scope.removeAllContentTypeParsers()
+  // The signature is over the bytes as they came (reliability.md D29), so nothing is parsed here.
+  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+
+  for (const place of places) {
+    scope.route({
+      method: 'POST',
+      url: place.url,
+      bodyLimit: place.bodyLimit,
+      // Before the body is read: an unknown token costs a look-up in memory, not two megabytes.
+      onRequest: async (request) => {
+        const problem = mediaTypeProblem(request.headers['content-type'], request.headers['content-encoding'])
+        if (problem !== null) throw counted(request, new AppError('unsupported_media_type', problem))
+        const source = await app.sources.find(tokenOf(request))
+        if (source === undefined || !isWelcome(place, source, request)) throw counted(request, new Refused(404, 'unknown_token'))
+        if (app.deliveries.waiting() > mostWaiting || bytesInFlight > mostBytesInFlight) {
+          throw counted(request, new AppError('unavailable', 'Too much at once. Try again.'), source)
+        }
+        sources.set(request, source)
+      },
+      handler: async (request, reply) => {
+        const source = sources.get(request)
+        if (source === undefined) throw new Error('A delivery came past the door without a source.')
+        const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+        bytesInFlight += rawBody.length
+        try {
+          const stored = await inSpan(
+            `webhook ${source.provider}`,
+            { kind: SpanKind.SERVER, parent: traceparentOf(request) },
+            () => takeDelivery(app, source, { headers: request.headers, rawBody }),
+          )
+          meters.webhooks().add(1, { provider: source.provider, verdict: stored.duplicate ? 'duplicate' : 'accepted' })
+          // Exactly 200: ElevenLabs and others take no other answer for success (providers.md §14).
+          return reply.code(200).send({ received: true, receiptId: stored.receiptId, duplicate: stored.duplicate })
+        } catch (error) {
+          throw counted(request, error, source)
+        } finally {
+          bytesInFlight -= rawBody.length
+        }
+      },
+    })
+    scope.route({
+      method: ['GET', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'],
+      url: place.url,
+      onRequest: async (_request, reply) => {
+        void reply.header('allow', 'POST')
+        throw new AppError(
+          'method_not_allowed',
+          'Webhooks are taken by POST only; set the provider to send the event in the body.',
+        )
+      },
+      handler: async () => undefined,
+    })
+  }
+}
+
+function isWelcome(place: Place, source: KnownSource, request: HttpRequest): boolean {
+  const { provider } = request.params as { provider?: string }
+  return place.providers === undefined ? source.provider === provider : place.providers.includes(source.provider)
+}
+
+function tokenOf(request: HttpRequest): string {
+  const { token: inPath } = request.params as { token?: string }
+  if (inPath !== undefined) return inPath
+  const { token: inQuery } = request.query as { token?: unknown }
+  const inHeader = request.headers['x-parley-token']
+  if (typeof inQuery === 'string') return inQuery
+  return typeof inHeader === 'string' ? inHeader : ''
+}
+
+function traceparentOf(request: HttpRequest): string | undefined {
+  const value = request.headers['traceparent']
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Counts a delivery that was not taken, and gives the error back. */
+function counted(request: HttpRequest, error: unknown, source?: KnownSource): unknown {
+  const verdict = error instanceof Refused ? error.reason : error instanceof AppError ? error.code : 'unreadable'
+  meters.webhooks().add(1, { provider: source?.provider ?? 'none', verdict })
+  // A sender we do not know is not worth a log line each: the counter tells, and a flood must not fill the disk (reliability.md F35).
+  request.log.debug({ verdict }, 'a delivery was not taken')
+  return error
+}

@@ -1,0 +1,99 @@
+import { hash, randomUUIDv7 } from 'node:crypto'
+import { openWebhook, type WebhookAdapter, type WebhookHeaders, webhookAdapters } from '@parley/providers/webhook'
+import { AppError, classify, currentTraceparent, type ErrorCode } from '@parley/runtime'
+import type { App } from '../app.ts'
+import { storeRecording } from '../recordings.ts'
+import { keptHeaders } from '../rules/kept-headers.ts'
+import type { Stored } from '../store-deliveries.ts'
+import { judgeDelivery } from './judge-delivery.ts'
+import type { KnownSource } from './source-cache.ts'
+
+/** What a refused sender hears: the same words whatever was wrong, so that guessing teaches nothing. */
+const refusals: Record<401 | 403 | 404, { code: ErrorCode; message: string }> = {
+  401: { code: 'unauthenticated', message: 'The delivery could not be verified.' },
+  403: { code: 'forbidden', message: 'The delivery is not about the account of this source.' },
+  404: { code: 'not_found', message: 'There is no such webhook.' },
+}
+
+/** A refused delivery; `reason` is for the metrics, never for the sender. */
+export class Refused extends AppError {
+  readonly reason: string
+
+  constructor(status: 401 | 403 | 404, reason: string) {
+    super(refusals[status].code, refusals[status].message)
+    this.reason = reason
+  }
+}
+
+/**
+ * Takes one delivery: verify, parse, normalise, store with others in one commit. Resolves when it is committed, and only then may the
+ * sender hear 200 (reliability.md D1). Throws Refused, BodyError, or AppError `invalid` and `unavailable`; nothing is stored then.
+ */
+export async function takeDelivery(
+  app: App,
+  source: KnownSource,
+  request: { headers: WebhookHeaders; rawBody: Buffer },
+): Promise<Stored> {
+  const receivedAt = app.now()
+  const opened = openWebhook(adapterOf(source), { ...request, receivedAt }, source.secrets)
+  if (!('body' in opened)) throw new Refused(opened.verdict.status, opened.verdict.reason)
+
+  const receiptId = randomUUIDv7()
+  const { organizationId, provider } = source
+  const bodySha256 = hash('sha256', request.rawBody, 'hex')
+  const recording =
+    provider === 'elevenlabs' ? await storeRecording(app.putObject, { organizationId, receiptId, body: opened.body }) : undefined
+  const headers = keptHeaders(request.headers)
+  const judgement = judgeDelivery(
+    organizationId,
+    provider,
+    {
+      headers,
+      body: recording?.body ?? opened.body,
+      receivedAt,
+      accountId: source.secrets.accountId,
+      receiptId,
+      bodySha256,
+      storedObject: recording?.storedObject,
+    },
+    currentTraceparent(),
+  )
+  try {
+    return await app.deliveries.add({
+      ...judgement,
+      receiptId,
+      organizationId,
+      sourceId: source.id,
+      provider,
+      headers,
+      body: recording === undefined ? request.rawBody : Buffer.from(JSON.stringify(recording.body)),
+      bodySha256,
+      size: request.rawBody.length,
+      receivedAt,
+      touch: shouldTouch(source, receivedAt.getTime()),
+    })
+  } catch (cause) {
+    // Nothing was committed that we know of. The sender tries again, and finds its first try if there was one.
+    if (classify(cause) === 'bug') throw cause
+    throw new AppError('unavailable', 'The delivery cannot be stored right now. Try again.', { cause })
+  }
+}
+
+const touchEveryMs = 60_000
+
+function shouldTouch(source: KnownSource, nowMs: number): boolean {
+  if (nowMs - source.touchedAtMs < touchEveryMs) return false
+  source.touchedAtMs = nowMs
+  return true
+}
+
+/** A recording is one string of tens of megabytes. It is let in only where the signature over the whole body comes first. */
+const withRecordings: WebhookAdapter = {
+  ...webhookAdapters.elevenlabs,
+  limits: { ...webhookAdapters.elevenlabs.limits, maxStringBytes: 64 * 1024 * 1024 },
+}
+
+/** How a source's deliveries are read, at first and when they are replayed. */
+export function adapterOf(source: Pick<KnownSource, 'provider'>): WebhookAdapter {
+  return source.provider === 'elevenlabs' ? withRecordings : webhookAdapters[source.provider]
+}

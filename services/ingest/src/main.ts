@@ -1,0 +1,4 @@
+import { run } from '@parley/runtime'
+import { ingest } from './service.ts'
+
+await run(ingest)

@@ -1,0 +1,201 @@
+import { randomBytes, randomUUIDv7 } from 'node:crypto'
+import { ExternalId, Id, ProviderName, Timestamp } from '@parley/contracts'
+import { AppError, type SealingKeys } from '@parley/runtime'
+import type { Updateable } from 'kysely'
+import { z } from 'zod'
+import { route } from '../app.ts'
+import { insertSource, listSources, lockSource, sealSourceSecret, type Source, updateSource } from '../db/sources.ts'
+import type { WebhookSources } from '../db/types.ts'
+import { needsOf } from '../rules/source-secrets.ts'
+import { hashToken, makeToken } from '../rules/token.ts'
+import { pageOf, pageQuery } from './page.ts'
+
+const Status = z.enum(['active', 'disabled'])
+
+const SourceView = z.object({
+  id: Id,
+  provider: ProviderName,
+  accountId: z.string().nullable(),
+  name: z.string(),
+  status: Status,
+  headerName: z.string().nullable(),
+  hasSigningSecret: z.boolean(),
+  /** To the minute. */
+  lastReceivedAt: Timestamp.nullable(),
+  createdAt: Timestamp,
+})
+
+/** What is shown once and cannot be had again. */
+const Shown = SourceView.extend({
+  /** The address to give the provider, after this system's host. Null when it did not change. */
+  path: z.string().nullable(),
+  /** The header that the provider must send with each delivery. Null when there is none, or it did not change. */
+  header: z.object({ name: z.string(), value: z.string() }).nullable(),
+})
+
+const SigningSecret = z.string().trim().min(8).max(512)
+const OneSource = z.strictObject({ id: Id })
+const headerName = 'x-parley-secret'
+
+export const createSource = route({
+  method: 'POST',
+  path: '/v1/webhook-sources',
+  summary: 'Open a door for the webhooks of one account; its address and header are shown once.',
+  scope: 'webhook-sources:write',
+  body: z.strictObject({
+    provider: ProviderName,
+    accountId: ExternalId.nullable()
+      .default(null)
+      .describe('Whapi channel, shop domain, ElevenLabs agent, Tavus conversation: deliveries about another one are refused.'),
+    name: z.string().trim().min(1).max(200),
+    signingSecret: SigningSecret.optional().describe('The secret that the provider signs with.'),
+  }),
+  reply: Shown,
+  status: 201,
+  async run({ body, caller, app, commit }) {
+    const { organizationId } = caller
+    const needs = needsOf(body.provider)
+    if (needs.account && body.accountId === null)
+      throw new AppError('invalid', `body.accountId: a source of ${body.provider} needs one.`)
+    if (needs.signingSecret !== (body.signingSecret !== undefined)) {
+      throw new AppError(
+        'invalid',
+        `body.signingSecret: ${body.provider} ${needs.signingSecret ? 'signs, so its secret is needed' : 'signs nothing'}.`,
+      )
+    }
+    const id = randomUUIDv7()
+    const token = makeToken(organizationId, randomBytes(32))
+    const header = needs.header ? newHeader(app.keys, organizationId, id) : null
+    const { signingSecret } = body
+    const source = await commit((tx) =>
+      insertSource(tx, organizationId, {
+        id,
+        provider: body.provider,
+        accountId: body.accountId,
+        name: body.name,
+        tokenHash: hashToken(token),
+        headerName: header?.name ?? null,
+        sealedHeaderCurrent: header?.sealed ?? null,
+        sealedSigningCurrent:
+          signingSecret === undefined ? null : sealSourceSecret(app.keys, organizationId, id, 'sealed_signing', signingSecret),
+      }),
+    )
+    return { ...view(source), path: pathOf(source, token), header: header && { name: header.name, value: header.value } }
+  },
+})
+
+export const getSources = route({
+  method: 'GET',
+  path: '/v1/webhook-sources',
+  summary: 'The doors for webhooks, latest first.',
+  scope: 'webhook-sources:read',
+  query: z.strictObject({ ...pageQuery, provider: ProviderName.optional(), status: Status.optional() }),
+  reply: pageOf(SourceView),
+  async run({ query: { page, limit, ...filter }, caller, read }) {
+    const { items, total } = await read((tx) =>
+      listSources(tx, caller.organizationId, { ...filter, limit, offset: (page - 1) * limit }),
+    )
+    return { items: items.map(view), page, limit, total }
+  },
+})
+
+export const rotateSource = route({
+  method: 'POST',
+  path: '/v1/webhook-sources/:id/rotate',
+  summary: 'Replace a secret: header and signing secrets overlap for 24 hours, an address ends at once.',
+  scope: 'webhook-sources:write',
+  params: OneSource,
+  body: z.discriminatedUnion('what', [
+    z.strictObject({ what: z.literal('header') }),
+    z.strictObject({ what: z.literal('signing_secret'), signingSecret: SigningSecret }),
+    z.strictObject({ what: z.literal('token') }),
+  ]),
+  reply: Shown,
+  async run({ params: { id }, body, caller, app, commit }) {
+    const { organizationId } = caller
+    const token = makeToken(organizationId, randomBytes(32))
+    const header = newHeader(app.keys, organizationId, id)
+    const rotated = await commit(async (tx) => {
+      const source = await lockSource(tx, organizationId, id)
+      if (source === undefined) throw new AppError('not_found', 'No webhook source with that id.')
+      if (source.status === 'disabled') throw new AppError('conflict', 'The source is disabled; open a new one.')
+      return updateSource(tx, organizationId, id, changeOf(source))
+    })
+    app.sources.clear()
+    return {
+      ...view(rotated),
+      path: body.what === 'token' ? pathOf(rotated, token) : null,
+      header: body.what === 'header' ? { name: header.name, value: header.value } : null,
+    }
+
+    function changeOf(source: Source): Updateable<WebhookSources> {
+      const rotatedAt = app.now()
+      switch (body.what) {
+        case 'token':
+          return { tokenHash: hashToken(token) }
+        case 'header':
+          if (source.sealedHeaderCurrent === null) throw new AppError('conflict', `A source of ${source.provider} has no header.`)
+          return {
+            sealedHeaderCurrent: header.sealed,
+            sealedHeaderPrevious: source.sealedHeaderCurrent,
+            headerRotatedAt: rotatedAt,
+          }
+        case 'signing_secret':
+          if (source.sealedSigningCurrent === null) throw new AppError('conflict', `${source.provider} signs nothing.`)
+          return {
+            sealedSigningCurrent: sealSourceSecret(app.keys, organizationId, id, 'sealed_signing', body.signingSecret),
+            sealedSigningPrevious: source.sealedSigningCurrent,
+            signingRotatedAt: rotatedAt,
+          }
+      }
+    }
+  },
+})
+
+export const deleteSource = route({
+  method: 'DELETE',
+  path: '/v1/webhook-sources/:id',
+  summary: 'Close a door for good: its address and secrets are forgotten, its receipts stay.',
+  scope: 'webhook-sources:write',
+  params: OneSource,
+  reply: SourceView,
+  async run({ params: { id }, caller, app, commit }) {
+    const closed = await commit(async (tx) => {
+      const source = await lockSource(tx, caller.organizationId, id)
+      if (source === undefined) throw new AppError('not_found', 'No webhook source with that id.')
+      return updateSource(tx, caller.organizationId, id, {
+        status: 'disabled',
+        tokenHash: null,
+        sealedHeaderCurrent: null,
+        sealedHeaderPrevious: null,
+        sealedSigningCurrent: null,
+        sealedSigningPrevious: null,
+      })
+    })
+    app.sources.clear()
+    return view(closed)
+  },
+})
+
+function newHeader(keys: SealingKeys, organizationId: string, id: string): { name: string; value: string; sealed: string } {
+  const value = randomBytes(32).toString('base64url')
+  return { name: headerName, value, sealed: sealSourceSecret(keys, organizationId, id, 'sealed_header', value) }
+}
+
+function pathOf(source: Source, token: string): string {
+  return `/webhooks/${source.provider}/${token}`
+}
+
+function view(source: Source): z.infer<typeof SourceView> {
+  return {
+    id: source.id,
+    provider: source.provider,
+    accountId: source.accountId,
+    name: source.name,
+    status: source.status,
+    headerName: source.headerName,
+    hasSigningSecret: source.sealedSigningCurrent !== null,
+    lastReceivedAt: source.lastReceivedAt?.toISOString() ?? null,
+    createdAt: source.createdAt.toISOString(),
+  }
+}
