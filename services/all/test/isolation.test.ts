@@ -30,7 +30,12 @@ const schemas = allServices.map((service) => schemaOf(service.name))
 
 beforeAll(async () => {
   world = await startWorld({ services: allServices, postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl'), idle: true })
-  for (const role of [...roles, relayRole]) pools.set(role, new pg.Pool({ connectionString: world.databaseUrl(role), max: 1 }))
+  for (const role of [...roles, relayRole]) {
+    const pool = new pg.Pool({ connectionString: world.databaseUrl(role), max: 1 })
+    // The database is dropped under the last of them: what an idle connection says to that is no failure of a test.
+    pool.on('error', () => {})
+    pools.set(role, pool)
+  }
   tables = await readCatalogue()
   for (const table of tables.filter((entry) => entry.tenant)) {
     for (const organization of [world.organizationId, world.otherOrganizationId]) await plant(table, organization)
@@ -44,7 +49,7 @@ afterAll(async () => {
 async function readCatalogue(): Promise<Table[]> {
   const columns = await world.sql<{ schema: string; table: string; name: string; type: string; needed: boolean }>(
     `select n.nspname as schema, c.relname as table, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
-       a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as needed
+       (a.attnotnull or a.atttypid = 'text'::regtype) and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as needed
      from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
      where n.nspname = any($1) and c.relkind in ('r', 'p') and not c.relispartition and a.attnum > 0 and not a.attisdropped
        and c.relname not like 'kysely\\_%' order by 1, 2, a.attnum`,
@@ -65,7 +70,7 @@ async function readCatalogue(): Promise<Table[]> {
     found.set(id, table)
   }
   for (const { schema, table, definition } of checks) {
-    const list = /\(?(\w+) = ANY \(ARRAY\['([^']+)'/.exec(definition)
+    const list = /\(?(\w+) = (?:ANY \(ARRAY\[)?'([^']+)'/.exec(definition)
     if (list) found.get(`${schema}.${table}`)?.allowed.set(list[1] as string, list[2] as string)
   }
   return [...found.values()]
@@ -89,7 +94,7 @@ function valueFor(table: Table, column: Column): string {
   return `'canary-' || gen_random_uuid()`
 }
 
-/** An insert with every needed column filled, for the given organization. */
+/** An insert with every needed column filled, and every text, because checks over several columns are about those. */
 function insertSql(table: Table, organization: string): string {
   const columns = table.columns.filter((column) => column.needed || column.name === 'organization_id')
   const values = columns.map((column) => (column.name === 'organization_id' ? `'${organization}'` : valueFor(table, column)))
@@ -163,7 +168,8 @@ describe('in every table with an organization', () => {
         world.organizationId,
         `update ${full(table)} set organization_id = '${world.otherOrganizationId}'`,
       )
-      expect(move, full(table)).toEqual({ code: '42501' })
+      // An append-only table refuses any update by a trigger of its own, before row-level security is asked.
+      expect(move, full(table)).toMatchObject({ code: expect.stringMatching(/^(42501|P0001)$/) })
     }
   })
 

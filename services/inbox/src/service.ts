@@ -71,5 +71,6 @@ export const inbox = defineService({
   ],
   open,
   close: async (app) => app.streams.close(),
+  pluginPaths: ['/v1/stream'],
   plugin: streamPlugin,
 })
