@@ -19,6 +19,7 @@ export type CrashPlace =
   | 'job.before_settle'
   | 'effect.after_intent'
   | 'effect.after_call'
+  | 'effect.before_record'
   | 'effect.after_record'
 
 export function crashPoint(here: CrashPlace): void {

@@ -122,7 +122,7 @@ export async function performEffect<App, DB, Data>(
         foundByLookup: result.state === 'done' && result.foundByLookup,
       })
       await spec.settle(tx, tools, result)
-      crashPoint('job.before_settle')
+      crashPoint('effect.before_record')
     })
     crashPoint('effect.after_record')
     return result

@@ -1,4 +1,5 @@
 import { PgBoss } from 'pg-boss'
+import { crashPoint } from './crash.ts'
 import type { Database, Session } from './db.ts'
 import { classify, describe, LeaseLost, Permanent, RetryLater } from './errors.ts'
 import type { Logger } from './log.ts'
@@ -159,6 +160,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
           { kind: SpanKind.CONSUMER, parent: run.data.traceparent, attributes: { 'parley.job.id': run.id } },
           () => execute(job, run),
         )
+        crashPoint('job.before_settle')
         await settle(run)
       } catch (error) {
         outcome = await fail(job, run, error)
@@ -244,6 +246,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       return result
     }
     const traceparent = currentTraceparent()
+    crashPoint('job.after_lease')
     await job.run({
       data: job.schema.parse(run.data.data),
       organizationId,
