@@ -41,17 +41,18 @@ export interface SupervisorOptions {
   sink: LogSink
   onDeath?(replica: Replica, how: string): void
   graceMs?: number
+  /** Longest wait before a process that keeps dying is started again. */
+  longestPauseMs?: number
 }
 
 const readyTimeoutMs = 60_000
-const longestPauseMs = 10_000
 /** A process that held out this long was not a bad start: the next pause begins small again. */
 const stableMs = 30_000
 const Ready = z.object({ ready: z.literal(true), url: z.string(), adminUrl: z.string() })
 
 /** Starts the processes of a plan and keeps them running. Rejects, with none left, when one of the first does not come up. */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { sink, graceMs = 28_000 } = options
+  const { sink, graceMs = 28_000, longestPauseMs = 10_000 } = options
   const running = new Map<Replica, ChildProcess>()
   const pauses = new Map<string, number>()
   const timers = new Set<NodeJS.Timeout>()

@@ -8,6 +8,8 @@ import { migrate, relayRole, roleOf, schemaOf } from '../schema.ts'
 import { start, type Running } from '../start.ts'
 import type { Service } from '../types.ts'
 
+export { startTcpProxy, type ProxyMode, type TcpProxy } from './tcp-proxy.ts'
+
 type AnyService = Service<never, never, never>
 /** Whatever its App, tables and configuration are. */
 type AnyServiceOf = { name: string; migrations: AnyService['migrations'] }
