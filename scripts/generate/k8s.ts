@@ -3,34 +3,34 @@ import { z } from 'zod'
 import { laneCount } from '../../packages/contracts/src/index.ts'
 import { ProcessConfig } from '../../packages/runtime/src/process-config.ts'
 import type { Artifact } from './artifacts.ts'
+import { assignPrefixes, type Routable } from './prefixes.ts'
 import type { ServiceShape } from './services.ts'
 
-/** Paths that a service answers outside its route list, because it needs the raw request (`plugin` of its service object). */
-const rawPaths: Record<string, readonly string[]> = {
-  ingest: ['/webhooks', '/functions/whatsapp-webhook', '/functions/v1/handle-call-webhook'],
-  inbox: ['/v1/conversations/stream'],
-}
-
 /** What Kubernetes needs to know of a service. */
-export interface Deployable extends ServiceShape {
-  config: z.ZodType
-  plugin?: unknown
-}
+type Deployable = ServiceShape & Routable & { config: z.ZodType }
 
-/** The files of k8s/ that follow from the service list: a new service is deployed, reached and scaled, or the check fails. */
+/** The files of k8s/ and infra/ that follow from the service list: a new service is deployed, reached and scaled, or the check fails. */
 export function kubernetes(services: readonly ServiceShape[], version: string): Artifact[] {
   const all = services.map(deployable)
-  const routes = assignPrefixes(all)
+  const prefixes = assignPrefixes(all)
   return [
-    { path: 'k8s/base/services.yaml', text: print(all.flatMap((service) => [deployment(service.name, version), service_(service.name)])) },
-    { path: 'k8s/base/routes.yaml', text: print([...routes].map(([name, prefixes]) => httpRoute(name, prefixes))) },
+    {
+      path: 'k8s/base/services.yaml',
+      text: print(all.flatMap((service) => [deployment(service.name, version), service_(service.name)])),
+    },
+    { path: 'k8s/base/routes.yaml', text: print([...prefixes].map(([name, paths]) => httpRoute(name, paths))) },
     { path: 'k8s/base/secrets.example.yaml', text: print(all.map(exampleSecret), secretsHead) },
-    { path: 'k8s/overlays/production/scaling.yaml', text: print(all.flatMap(({ name }) => [disruptionBudget(name), autoscaler(name)])) },
+    { path: 'infra/compose/Caddyfile', text: caddyfile(prefixes) },
+    {
+      path: 'k8s/overlays/production/scaling.yaml',
+      text: print(all.flatMap(({ name }) => [disruptionBudget(name), autoscaler(name)])),
+    },
   ]
 }
 
 function deployable(service: ServiceShape): Deployable {
-  if (!('config' in service && service.config instanceof z.ZodObject)) throw new TypeError(`${service.name} must declare its config as a z.object.`)
+  if (!('config' in service && service.config instanceof z.ZodObject))
+    throw new TypeError(`${service.name} must declare its config as a z.object.`)
   return service as Deployable
 }
 
@@ -58,43 +58,14 @@ export const databaseVariables = ['DATABASE_URL', 'RELAY_DATABASE_URL'] as const
 /** What every process reads, whatever service it runs. */
 export const processVariables = () => variablesOf(ProcessConfig)
 
-// --- which paths lead to which service ---
-
-/**
- * The path prefixes of each service: routes up to their first parameter, without those that a shorter one covers. Throws TypeError
- * when two services answer below one prefix (a gateway could not tell them apart) or a plugin's paths are unknown here.
- */
-export function assignPrefixes(services: readonly Pick<Deployable, 'name' | 'routes' | 'plugin'>[]): Map<string, string[]> {
-  const owners = new Map<string, string>()
-  for (const service of services) {
-    const raw = rawPaths[service.name]
-    if (service.plugin !== undefined && !raw) throw new TypeError(`${service.name} has a plugin: name its paths in scripts/generate/k8s.ts.`)
-    const paths = service.routes.flatMap(({ path, also = [] }) => [path, ...also.map((place) => place.replace(/^\S+ /, ''))])
-    for (const path of [...paths, `/v1/ops/${service.name}`, ...(raw ?? [])]) {
-      const prefix = path.split('/:')[0] ?? ''
-      if (!/^(\/[\w.-]+)+$/.test(prefix)) throw new TypeError(`${service.name}: '${path}' starts with no fixed part to route by.`)
-      const owner = owners.get(prefix)
-      if (owner !== undefined && owner !== service.name) {
-        throw new TypeError(`${owner} and ${service.name} both answer below ${prefix}: a gateway routes by prefix, give one of them another.`)
-      }
-      owners.set(prefix, service.name)
-    }
-  }
-  const prefixes = [...owners.keys()].toSorted()
-  const needed = prefixes.filter((prefix) => owners.get(coverOf(prefix, prefixes) ?? '') !== owners.get(prefix))
-  return new Map(services.map(({ name }) => [name, needed.filter((prefix) => owners.get(prefix) === name)]))
-}
-
-/** The longest other prefix that `prefix` lies below. */
-function coverOf(prefix: string, prefixes: readonly string[]): string | undefined {
-  return prefixes.findLast((other) => prefix.startsWith(`${other}/`))
-}
+// --- the way in ---
 
 // A route may hold 16 rules of 64 matches; one rule per service is enough.
 const mostMatches = 64
 
 function httpRoute(name: string, prefixes: readonly string[]) {
-  if (prefixes.length > mostMatches) throw new TypeError(`${name} answers below ${prefixes.length} prefixes; a gateway rule holds ${mostMatches}.`)
+  if (prefixes.length > mostMatches)
+    throw new TypeError(`${name} answers below ${prefixes.length} prefixes; a gateway rule holds ${mostMatches}.`)
   return {
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'HTTPRoute',
@@ -105,6 +76,8 @@ function httpRoute(name: string, prefixes: readonly string[]) {
         {
           matches: prefixes.map((value) => ({ path: { type: 'PathPrefix', value } })),
           backendRefs: [{ name, port: 80 }],
+          // The services bound every call themselves, and a live stream stays open for as long as somebody looks.
+          timeouts: { request: '0s' },
         },
       ],
     },
@@ -186,11 +159,13 @@ function service_(name: string) {
   }
 }
 
-const secretsHead =
-  'Which secrets there must be, with no values. Not part of the kustomization: make them with your own secret store.\n'
+const secretsHead = `Which secrets there may be, with no values; docs/operations.md says which are needed when.
+Not part of the kustomization: make them with your own secret store.
+`
 
 function exampleSecret({ name, config }: Deployable) {
-  const wanted = [...databaseVariables, 'PARLEY_API_KEYS', ...variablesOf(config).flatMap((variable) => (variable.required ? [variable.name] : []))]
+  const secrets = variablesOf(config).filter((variable) => /_(KEY|TOKEN|SECRET|PASSWORD)(_|$)/.test(variable.name))
+  const wanted = [...databaseVariables, 'PARLEY_API_KEYS', ...secrets.map((variable) => variable.name)]
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -227,8 +202,26 @@ function autoscaler(name: string) {
   }
 }
 
-function print(documents: readonly object[], comment = ''): string {
+// --- compose ---
+
+/** The door of compose.yaml: the same prefixes as in the cluster. Of several that fit, Caddy takes the longest. */
+function caddyfile(prefixes: ReadonlyMap<string, readonly string[]>): string {
+  const places = [...prefixes].flatMap(([name, paths]) => paths.map((path) => ({ name, path })))
+  const handles = places.map(({ name, path }) => `\thandle ${path}* {\n\t\treverse_proxy ${name}:8080\n\t}\n`)
+  const nothing = JSON.stringify({ error: { code: 'not_found', message: 'There is nothing at this path.' } })
+  const fallback = `\thandle {\n\t\theader Content-Type application/json\n\t\trespond \`${nothing}\` 404\n\t}\n`
+  return `${heading('')}{\n\tadmin off\n}\n\n{$PARLEY_SITE} {\n${[...handles, fallback].join('')}}\n`
+}
+
+function heading(comment: string): string {
   const head = `Made by \`npm run generate\` from the service objects; scripts/generate/k8s.ts says how.\n${comment}`
-  const lines = head.trimEnd().split('\n').map((line) => `# ${line}`)
-  return `${lines.join('\n')}\n${documents.map((document) => `---\n${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`).join('')}`
+  return head
+    .trimEnd()
+    .split('\n')
+    .map((line) => `# ${line}\n`)
+    .join('')
+}
+
+function print(documents: readonly object[], comment = ''): string {
+  return `${heading(comment)}${documents.map((document) => `---\n${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`).join('')}`
 }
