@@ -7,7 +7,7 @@ import { assignPrefixes, type Routable } from './prefixes.ts'
 import type { ServiceShape } from './services.ts'
 
 /** What Kubernetes needs to know of a service. */
-type Deployable = ServiceShape & Routable & { config: z.ZodType }
+export type Deployable = ServiceShape & Routable & { config: z.ZodType }
 
 /** The files of k8s/ and infra/ that follow from the service list: a new service is deployed, reached and scaled, or the check fails. */
 export function kubernetes(services: readonly ServiceShape[], version: string): Artifact[] {
