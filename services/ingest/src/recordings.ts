@@ -17,7 +17,7 @@ export async function storeRecording(
   const recording = put === undefined ? undefined : takeRecording(delivery.body)
   if (put === undefined || recording === undefined) return undefined
   const bytes = Buffer.from(recording.base64, 'base64')
-  const object = { key: `recordings/${delivery.organizationId}/${delivery.receiptId}.mp3`, mimeType: 'audio/mpeg' }
+  const object = { key: `${delivery.organizationId}/recordings/${delivery.receiptId}.mp3`, mimeType: 'audio/mpeg' }
   try {
     await put({ ...object, bytes })
   } catch (cause) {

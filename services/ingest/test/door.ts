@@ -17,13 +17,21 @@ export async function openDoor(world: World, body: Record<string, unknown>, key?
   return source
 }
 
+/** What the door says of a delivery, taken or not. */
+export interface Answer {
+  received?: boolean
+  receiptId: string
+  duplicate?: boolean
+  error?: { code: string; message: string }
+}
+
 /** Posts bytes as a provider would. */
 export async function post(
   world: World,
   path: string,
   body: string | Uint8Array<ArrayBuffer>,
   headers: Record<string, string> = {},
-): Promise<{ status: number; body: any; headers: Headers }> {
+): Promise<{ status: number; body: Answer; headers: Headers }> {
   const response = await fetch(world.running.url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },

@@ -45,16 +45,13 @@ test('erasing a customer empties every receipt of their chats and nobody else’
     chatIds: [erasedChat],
     erasedAt: new Date().toISOString(),
   })
-  await world.settle()
 
-  const rows = await world.sql<{ id: string; emptied: boolean }>('select id, body is null as emptied from ingest.receipts')
-  const emptied = Object.fromEntries(rows.map((row) => [row.id, row.emptied]))
-  expect(emptied).toEqual({
-    [ofErased]: true,
-    [repeatedBesideOther]: true,
-    [unsorted]: true,
-    [ofOther]: false,
-    [unsortedOther]: false,
-  })
+  const emptied = async () => {
+    const rows = await world.sql<{ id: string; emptied: boolean }>('select id, body is null as emptied from ingest.receipts')
+    return Object.fromEntries(rows.map((row) => [row.id, row.emptied]))
+  }
+  await expect
+    .poll(emptied, { timeout: 10_000, interval: 20 })
+    .toEqual({ [ofErased]: true, [repeatedBesideOther]: true, [unsorted]: true, [ofOther]: false, [unsortedOther]: false })
   expect((await world.call('POST', `/v1/receipts/${ofErased}/replay`)).status).toBe(410)
 })

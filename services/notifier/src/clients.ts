@@ -8,7 +8,7 @@ export interface ClientCache {
   close(): Promise<void>
 }
 
-export interface ClientChannel {
+interface ClientChannel {
   organizationId: string
   accountId: string
   baseUrl: string

@@ -61,7 +61,7 @@ function request(changes: Partial<Request> = {}): Request {
   }
 }
 
-/** Asks for a message and waits for what becomes of it. */
+/** Asks for a message. */
 async function send(changes: Partial<Request> = {}): Promise<Request> {
   const wanted = request(changes)
   await world.state('notifier', messageSendRequested, wanted)
@@ -74,13 +74,18 @@ const outcomesOf = async (message: Request) =>
       [messageSent.type, messageFailed.type].includes(event.type) && (event.data as Request).messageId === message.messageId,
   )
 const stateOf = async (message: Request) => (await world.call('GET', `/v1/outgoing-messages/${message.messageId}`)).body
-const settled = (message: Request, timeout = 15_000) =>
-  expect.poll(async () => (await outcomesOf(message)).length, { timeout, interval: 20 }).toBe(1)
+
+/** Waits until the outcome of each message has been told, `times` times. */
+async function settled(messages: Request | Request[], times = 1): Promise<void> {
+  for (const message of [messages].flat()) {
+    await expect.poll(async () => (await outcomesOf(message)).length, { timeout: 25_000, interval: 20 }).toBe(times)
+  }
+}
 
 describe('a message that is to go out', () => {
   test('goes out once, and its provider id is told', async () => {
     const message = await send()
-    await world.settle()
+    await settled(message)
     const [entry] = gateway.sentTo(message.chatId)
     expect(gateway.sentTo(message.chatId)).toMatchObject([{ text: 'Bonjour', type: 'text' }])
     expect(await outcomesOf(message)).toMatchObject([
@@ -92,6 +97,7 @@ describe('a message that is to go out', () => {
   test('asked for twice goes out once', async () => {
     const message = await send()
     await world.state('notifier', messageSendRequested, message)
+    await settled(message)
     await world.settle()
     expect(gateway.sentTo(message.chatId)).toHaveLength(1)
   })
@@ -118,7 +124,7 @@ describe('a message that is to go out', () => {
       sha256: null,
     }
     const message = await send({ attachment, text: 'Look', replyToProviderMessageId: 'quoted-1' })
-    await world.settle()
+    await settled(message)
     expect(gateway.sentTo(message.chatId)).toMatchObject([{ type: 'image', text: 'Look', quoted: 'quoted-1' }])
   })
 
@@ -128,12 +134,12 @@ describe('a message that is to go out', () => {
       { id: 'n', title: 'No' },
     ]
     const withButtons = await send({ text: 'Sure?', quickReplies })
-    await world.settle()
+    await settled(withButtons)
     expect(gateway.sentTo(withButtons.chatId)).toMatchObject([{ type: 'interactive', text: 'Sure?' }])
 
     gateway.faults.always({ kind: 'status', status: 400 }, ({ path }) => path === '/messages/interactive')
     const typed = await send({ text: 'Sure?', quickReplies })
-    await world.settle()
+    await settled(typed)
     expect(gateway.sentTo(typed.chatId)).toMatchObject([{ type: 'text', text: 'Sure?\n\n1. Yes\n2. No' }])
   })
 })
@@ -151,11 +157,11 @@ describe('when the answer is lost', () => {
 
   test('a message that did not go out is sent after two look-ups, which do not take the same words sent before for it', async () => {
     const before = await send({ text: 'ok' })
-    await world.settle()
+    await settled(before)
     gateway.faults.next({ kind: 'drop', acts: false })
     const started = Date.now()
     const message = await send({ text: 'ok', chatId: before.chatId, conversationId: before.conversationId })
-    await settled(message, 25_000)
+    await settled(message)
     expect(Date.now() - started).toBeGreaterThan(5_000)
     expect(await outcomesOf(message)).toMatchObject([{ type: 'message.sent', data: { foundByLookup: false } }])
     const ids = (await Promise.all([stateOf(before), stateOf(message)])).map(({ providerMessageId }) => providerMessageId)
@@ -189,10 +195,10 @@ describe('a message that will not go out', () => {
       addedAt: new Date().toISOString(),
     }
     await world.state('notifier', messageAdded, human as DataOf<typeof messageAdded>)
-    await world.settle()
+    await expect.poll(async () => (await world.sql('select 1 from notifier.conversation_guards')).length).toBe(1)
     const overtaken = await send({ conversationId, basedOnVersion: 4 })
     const later = await send({ conversationId, basedOnVersion: 5 })
-    await world.settle()
+    await settled([overtaken, later])
     expect(gateway.sentTo(overtaken.chatId)).toEqual([])
     expect(await outcomesOf(overtaken)).toMatchObject([{ type: 'message.failed', data: { reason: 'overtaken_by_person' } }])
     expect(await stateOf(overtaken)).toMatchObject({ state: 'dropped' })
@@ -212,10 +218,10 @@ describe('a message that will not go out', () => {
       changedAt: new Date().toISOString(),
     }
     await world.state('notifier', consentChanged, stop)
-    await world.settle()
+    await expect.poll(async () => (await world.sql('select 1 from notifier.consent_withdrawals')).length).toBe(1)
     const answer = await send({ customerId, requestedAt: earlier })
     const confirmation = await send({ customerId, requestedAt: earlier, sender: 'system', basedOnVersion: null })
-    await world.settle()
+    await settled([answer, confirmation])
     expect(await outcomesOf(answer)).toMatchObject([{ data: { reason: 'no_consent' } }])
     expect(gateway.sentTo(answer.chatId)).toEqual([])
     expect(gateway.sentTo(confirmation.chatId)).toHaveLength(1)
@@ -225,8 +231,8 @@ describe('a message that will not go out', () => {
     const chatId = `${nextChat++}@s.whatsapp.net`
     gateway.faults.next({ kind: 'status', status: 403, body: { error: { code: 403, message: 'recipient not allowed' } } })
     const refused = await send({ chatId })
-    const next = await send({ chatId, text: 'second' })
-    await world.settle()
+    const next = await send({ chatId, conversationId: refused.conversationId, text: 'second' })
+    await settled([refused, next])
     expect(await outcomesOf(refused)).toMatchObject([
       { data: { reason: 'refused', detail: expect.stringContaining('recipient not allowed') } },
     ])
@@ -241,18 +247,18 @@ describe('a message that will not go out', () => {
       send({ accountId: 'PHONE-OFF' }),
       send({ channel: 'sms' }),
     ])
-    await world.settle()
+    await settled(messages)
     for (const message of messages) expect(await outcomesOf(message)).toMatchObject([{ data: { reason: 'unreachable' } }])
   })
 
   test('can be sent again when a person says so, and only then', async () => {
     gateway.faults.next({ kind: 'status', status: 400 })
     const message = await send({ text: 'again' })
-    await world.settle()
+    await settled(message)
     expect(await stateOf(message)).toMatchObject({ state: 'failed' })
     const retry = await world.call('POST', `/v1/outgoing-messages/${message.messageId}/retry`)
     expect(retry).toMatchObject({ status: 202, body: { state: 'queued' } })
-    await world.settle()
+    await settled(message, 2)
     expect(gateway.sentTo(message.chatId)).toHaveLength(1)
     expect((await outcomesOf(message)).map((event) => event.type)).toEqual(['message.failed', 'message.sent'])
     expect((await world.call('POST', `/v1/outgoing-messages/${message.messageId}/retry`)).status).toBe(409)
@@ -263,10 +269,13 @@ describe('a channel', () => {
   test('whose token is refused keeps its messages, says so once, and sends them all in order when it gets a new one', async () => {
     await setChannel('PHONE-2', { token: 'an-old-token' })
     const chatId = `${nextChat++}@s.whatsapp.net`
+    const conversationId = randomUUID()
     const texts = ['one', 'two', 'three']
     const messages: Request[] = []
-    for (const text of texts) messages.push(await send({ accountId: 'PHONE-2', chatId, text }))
+    for (const text of texts) messages.push(await send({ accountId: 'PHONE-2', chatId, conversationId, text }))
     const elsewhere = await send({ accountId: 'PHONE-2' })
+    const parked = `select 1 from notifier.outgoing_messages where account_id = 'PHONE-2' and last_error is not null`
+    await expect.poll(async () => (await world.sql(parked)).length).toBe(2)
     await world.settle()
     const listed = async () =>
       (await world.call('GET', '/v1/channels')).body.items.find(
@@ -280,7 +289,7 @@ describe('a channel', () => {
     expect(await world.sql('select 1 from notifier.dead_letters')).toEqual([])
 
     await setChannel('PHONE-2')
-    await world.settle()
+    await settled([...messages, elsewhere])
     expect(gateway.sentTo(chatId).map((entry) => entry.text)).toEqual(texts)
     expect(gateway.sentTo(elsewhere.chatId)).toHaveLength(1)
     expect(await listed()).toMatchObject({ status: 'active', statusNote: null })
@@ -316,7 +325,7 @@ describe('a channel', () => {
 
   test('and its messages belong to their organization', async () => {
     const message = await send()
-    await world.settle()
+    await settled(message)
     expect((await world.call('GET', `/v1/outgoing-messages/${message.messageId}`, { key: world.otherKey })).status).toBe(404)
     expect((await world.call('POST', `/v1/outgoing-messages/${message.messageId}/retry`, { key: world.otherKey })).status).toBe(
       404,
@@ -328,7 +337,7 @@ describe('a channel', () => {
 test('erasing a customer removes words and chat, and drops what was still to go out', async () => {
   await setChannel('PHONE-3', { token: 'an-old-token' })
   const sent = await send({ text: 'private words' })
-  await world.settle()
+  await settled(sent)
   const waiting = await send({
     accountId: 'PHONE-3',
     chatId: sent.chatId,
@@ -336,7 +345,8 @@ test('erasing a customer removes words and chat, and drops what was still to go 
     text: 'private words',
   })
   const other = await send({ text: 'others stay' })
-  await world.settle()
+  await settled(other)
+  await expect.poll(async () => (await stateOf(waiting)).lastError).toMatch(/token/)
   await world.state('notifier', customerErased, {
     customerId: sent.customerId,
     conversationIds: [sent.conversationId],
@@ -345,7 +355,7 @@ test('erasing a customer removes words and chat, and drops what was still to go 
     chatIds: [sent.chatId],
     erasedAt: new Date().toISOString(),
   })
-  await world.settle()
+  await expect.poll(async () => (await stateOf(waiting)).state).toBe('dropped')
   expect(await stateOf(sent)).toMatchObject({ state: 'sent', text: null, chatId: null })
   expect(await stateOf(waiting)).toMatchObject({ state: 'dropped', text: null, chatId: null })
   expect(await stateOf(other)).toMatchObject({ state: 'sent', text: 'others stay' })

@@ -62,12 +62,10 @@ export async function findReceipt(
     .executeTakeFirst()
 }
 
-/** A receipt with its source's account, locked until the commit, for replaying it. */
-export async function lockReceipt(
-  tx: Tx<DB>,
-  organizationId: string,
-  id: string,
-): Promise<(Receipt & { accountId: string | null }) | undefined> {
+export type WholeReceipt = Receipt & { accountId: string | null }
+
+/** A receipt with its whole body and its source's account. */
+export async function findWholeReceipt(tx: Tx<DB>, organizationId: string, id: string): Promise<WholeReceipt | undefined> {
   return tx
     .selectFrom('receipts as r')
     .leftJoin('webhookSources as s', (join) =>
@@ -77,8 +75,20 @@ export async function lockReceipt(
     .select('s.accountId')
     .where('r.organizationId', '=', organizationId)
     .where('r.id', '=', id)
-    .forUpdate('r')
     .executeTakeFirst()
+}
+
+/** Locks a receipt until the commit. False when it has no body any more: it was erased meanwhile. */
+export async function lockReceiptWithBody(tx: Tx<DB>, organizationId: string, id: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('receipts')
+    .select('id')
+    .where('organizationId', '=', organizationId)
+    .where('id', '=', id)
+    .where('body', 'is not', null)
+    .forUpdate()
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /**

@@ -50,7 +50,7 @@ export interface Receipts {
   replayedAt: Timestamp | null
 }
 
-export interface ReceiptItems {
+interface ReceiptItems {
   organizationId: string
   sourceId: string
   itemKey: string
@@ -59,7 +59,7 @@ export interface ReceiptItems {
   eventType: string | null
 }
 
-export interface DuplicateItems {
+interface DuplicateItems {
   organizationId: string
   receiptId: string
   sourceId: string

@@ -3,7 +3,7 @@ import type { WebhookSecrets } from '@parley/providers/webhook'
 import { describe, type Logger, type SealingKeys, type ServiceDatabase } from '@parley/runtime'
 import { findSourceByToken, openSourceSecrets } from '../db/sources.ts'
 import type { DB } from '../db/types.ts'
-import { readToken } from '../rules/token.ts'
+import { readToken } from '../token.ts'
 
 /** A webhook source ready for use: its secrets are open. */
 export interface KnownSource {

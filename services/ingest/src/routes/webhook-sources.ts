@@ -7,7 +7,7 @@ import { route } from '../app.ts'
 import { insertSource, listSources, lockSource, sealSourceSecret, type Source, updateSource } from '../db/sources.ts'
 import type { WebhookSources } from '../db/types.ts'
 import { needsOf } from '../rules/source-secrets.ts'
-import { hashToken, makeToken } from '../rules/token.ts'
+import { hashToken, makeToken } from '../token.ts'
 import { pageOf, pageQuery } from './page.ts'
 
 const Status = z.enum(['active', 'disabled'])

@@ -1,7 +1,7 @@
 import type { DataOf, messageSendRequested } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import { sql, type Selectable } from 'kysely'
-import { chatDigest } from '../rules/chat-digest.ts'
+import { chatDigest } from '../chat-digest.ts'
 import type { ChannelState, DB, OutgoingMessages, OutgoingState } from './types.ts'
 
 export type Outgoing = Selectable<OutgoingMessages>

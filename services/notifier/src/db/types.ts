@@ -12,7 +12,7 @@ type Json<T> = ColumnType<T, string, string>
 export type ChannelState = 'active' | 'unauthorised' | 'disabled'
 export type OutgoingState = 'queued' | 'sending' | 'sent' | 'failed' | 'dropped'
 
-export interface QuickReply {
+interface QuickReply {
   id: string
   title: string
 }
@@ -65,20 +65,20 @@ export interface OutgoingMessages {
   settledAt: Timestamp | null
 }
 
-export interface ConversationGuards {
+interface ConversationGuards {
   organizationId: string
   conversationId: string
   lastHumanVersion: number
 }
 
-export interface ConsentWithdrawals {
+interface ConsentWithdrawals {
   organizationId: string
   customerId: string
   channel: string
   withdrawnAt: Timestamp
 }
 
-export interface RateSlots {
+interface RateSlots {
   organizationId: string
   accountId: string
   nextFreeAt: Timestamp

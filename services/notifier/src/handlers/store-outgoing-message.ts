@@ -2,7 +2,7 @@ import { messageFailed, messageSendRequested } from '@parley/contracts'
 import { on } from '../app.ts'
 import { insertOutgoing, markFailed } from '../db/outgoing-messages.ts'
 import { sendMessage } from '../jobs/send-message.ts'
-import { chatDigest } from '../rules/chat-digest.ts'
+import { chatDigest } from '../chat-digest.ts'
 
 export const storeOutgoingMessage = on('store-outgoing-message', messageSendRequested, async ({ event, tx, emit, later }) => {
   const { data, organizationId } = event
