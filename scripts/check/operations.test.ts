@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { describe, expect, test } from 'vitest'
 import { databaseVariables, type Deployable, processVariables, type Variable, variablesOf } from '../generate/k8s.ts'
 import { findServices } from '../generate/services.ts'
+import { run } from './run-part.ts'
 
 // What an operator reads, alerts on and looks at names things of the code; a name that the code no longer knows is found here.
 
@@ -119,4 +120,13 @@ describe('metrics and alerts', () => {
     const missing = alerts.find(({ alert }) => alert === 'ParleyServiceMissing')?.expr ?? ''
     expect([...missing.matchAll(/service="([a-z-]+)"/g)].map(([, name]) => name).toSorted()).toEqual(names)
   })
+
+  const installed = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'promtool')))
+  test.skipIf(!installed)(
+    'alerts go off when they should, also at the first mishap (skipped where there is no promtool)',
+    async () => {
+      const { exitCode, output } = await run(root, ['promtool', 'test', 'rules', 'infra/prometheus/alerts.test.yaml'])
+      expect(exitCode, output).toBe(0)
+    },
+  )
 })
