@@ -1,0 +1,79 @@
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Scenario, Stage } from '../scenario.ts'
+
+/** Runs `work` with customers writing all the while. */
+async function underLoad(stage: Stage, work: () => Promise<void>): Promise<void> {
+  const load = stage.sender.load({ customersAtOnce: stage.quick ? 6 : 12, pauseMs: 600 })
+  try {
+    await wait(500)
+    await work()
+    await wait(500)
+  } finally {
+    await load.stop()
+  }
+}
+
+export const brokerIsKilled: Scenario = {
+  fault: 'F6',
+  title: 'kill -9 of the broker, restarted on the same store',
+  async run(stage) {
+    const rounds = stage.quick ? 1 : 20
+    await underLoad(stage, async () => {
+      for (let round = 0; round < rounds; round++) {
+        await stage.world.broker.restart('kill', { downMs: stage.quick ? 1_000 : stage.random.int(500, 5_000) })
+        await wait(stage.random.int(500, 3_000))
+      }
+    })
+    return { rounds, note: '' }
+  },
+}
+
+export const brokerLosesItsStore: Scenario = {
+  fault: 'F9',
+  title: 'the store of the broker is deleted',
+  async run(stage) {
+    const rounds = stage.quick ? 1 : 3
+    await underLoad(stage, async () => {
+      for (let round = 0; round < rounds; round++) {
+        await stage.world.broker.restart('kill', { emptyStore: true, downMs: 1_000 })
+        await wait(3_000)
+      }
+    })
+    return { rounds, note: 'rebuilt from the outboxes' }
+  },
+}
+
+export const brokerFreezes: Scenario = {
+  fault: 'F10',
+  title: 'the broker is stopped for 30 s and goes on',
+  async run(stage) {
+    await underLoad(stage, () => stage.world.broker.freeze(30_000))
+    return { rounds: 1, note: '' }
+  },
+}
+
+export const streamIsDeleted: Scenario = {
+  fault: 'F33',
+  title: 'the stream, or every consumer, is deleted under us',
+  async run(stage) {
+    const { world } = stage
+    const rounds = stage.quick ? 1 : 5
+    await underLoad(stage, async () => {
+      const nc = await connect({ servers: world.broker.url })
+      try {
+        const manager = await jetstreamManager(nc)
+        for (let round = 0; round < rounds; round++) {
+          for await (const { name } of manager.consumers.list(world.stream)) await manager.consumers.delete(world.stream, name)
+          await wait(2_000)
+          await manager.streams.delete(world.stream)
+          await wait(3_000)
+        }
+      } finally {
+        await nc.close()
+      }
+    })
+    return { rounds, note: '' }
+  },
+}

@@ -1,0 +1,35 @@
+import type { Scenario } from '../scenario.ts'
+import { brokerFreezes, brokerIsKilled, brokerLosesItsStore, streamIsDeleted } from './broker.ts'
+import {
+  anythingDiesAnytime,
+  everyServiceDiesEverywhere,
+  ingestDiesAfterCommit,
+  ingestDiesBeforeCommit,
+  relayDiesBeforeMarking,
+} from './crashes.ts'
+import { connectionsRunOut, databaseRestarts } from './database.ts'
+import { networkParts, providersFail } from './network.ts'
+import { rollingRestart } from './restarts.ts'
+import { albumOfTen, poisonHoldsUpNobodyElse, reportsComeInAnyOrder, sameWebhookManyTimes } from './senders.ts'
+
+/** In the order of reliability.md §6. */
+export const scenarios: readonly Scenario[] = [
+  ingestDiesAfterCommit,
+  ingestDiesBeforeCommit,
+  everyServiceDiesEverywhere,
+  anythingDiesAnytime,
+  relayDiesBeforeMarking,
+  brokerIsKilled,
+  brokerLosesItsStore,
+  brokerFreezes,
+  databaseRestarts,
+  connectionsRunOut,
+  networkParts,
+  providersFail,
+  sameWebhookManyTimes,
+  reportsComeInAnyOrder,
+  albumOfTen,
+  poisonHoldsUpNobodyElse,
+  streamIsDeleted,
+  rollingRestart,
+]
