@@ -32,14 +32,12 @@ function rowsBelow(heading: string): string[][] {
 function defaultOf({ required, fallback }: Variable): string {
   if (required) return 'needed'
   if (fallback === undefined) return '–'
-  return fallback === '' ? 'empty' : `\`${String(fallback)}\``
+  return fallback === '' ? 'empty' : `\`${typeof fallback === 'string' ? fallback : JSON.stringify(fallback)}\``
 }
 const expected = (variables: readonly Variable[]) =>
-  variables.map((variable) => [`\`${variable.name}\``, defaultOf(variable)]).toSorted()
+  Object.fromEntries(variables.map((variable) => [`\`${variable.name}\``, defaultOf(variable)]))
 const documented = (heading: string) =>
-  rowsBelow(heading)
-    .map(([name = '', fallback = '']) => [name, fallback])
-    .toSorted()
+  Object.fromEntries(rowsBelow(heading).map(([name = '', fallback = '']) => [name, fallback]))
 
 describe('the environment in docs/operations.md', () => {
   test('of every service is what the processes read', () => {
@@ -84,7 +82,7 @@ const alerts = (parse(read('infra/prometheus/alerts.yaml')) as Rules).groups.fla
 describe('metrics and alerts', () => {
   test('every metric is documented, and nothing else', () => {
     expect(metrics.size).toBeGreaterThan(10)
-    const named = rowsBelow('What to watch').map(([cell = '']) => /`(\w+)`/.exec(cell)?.[1])
+    const named = rowsBelow('What to watch').map(([cell = '']) => /`(\w+)`/.exec(cell)?.[1] ?? '')
     expect(named.toSorted()).toEqual([...metrics.keys()].toSorted())
   })
 
@@ -106,7 +104,7 @@ describe('metrics and alerts', () => {
     expect(alerts.filter(({ labels }) => !['page', 'ticket'].includes(labels.severity))).toEqual([])
     expect(
       rowsBelow('Alerts')
-        .map(([name]) => name)
+        .map(([name = '']) => name)
         .toSorted(),
     ).toEqual(alerts.map(({ alert }) => alert).toSorted())
   })
@@ -118,7 +116,7 @@ describe('metrics and alerts', () => {
     ).scrape_configs
     expect(scraped.flatMap(({ dns_sd_configs }) => dns_sd_configs.flatMap((config) => config.names)).toSorted()).toEqual(names)
     const missing = alerts.find(({ alert }) => alert === 'ParleyServiceMissing')?.expr ?? ''
-    expect([...missing.matchAll(/service="([a-z-]+)"/g)].map(([, name]) => name).toSorted()).toEqual(names)
+    expect([...missing.matchAll(/service="([a-z-]+)"/g)].map(([, name = '']) => name).toSorted()).toEqual(names)
   })
 
   const installed = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'promtool')))
