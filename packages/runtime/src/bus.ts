@@ -59,8 +59,10 @@ export interface LaneReader {
   /** Ask for more, now that there is room. */
   resume(): void
   stop(): Promise<void>
-  /** Events in the stream that this reader has not been given yet. */
+  /** Events in the stream that this reader has not been given yet, as of the last one it got. */
   pending(): number
+  /** Asks the broker: everything in the stream for this lane has been given. */
+  caughtUp(): Promise<boolean>
 }
 
 export interface BusOptions {
@@ -320,6 +322,11 @@ function readLane(
   return {
     resume: () => pull(),
     pending: () => pending,
+    async caughtUp() {
+      if (consumer === undefined || opening) return false
+      const info = await jsm.consumers.info(stream, consumer)
+      return info.num_pending === 0 && info.delivered.consumer_seq === delivered
+    },
     async stop() {
       stopped = true
       readers.delete(self)

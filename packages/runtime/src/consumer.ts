@@ -270,8 +270,12 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     retryNow: () => parked.retryNow(),
     async idle() {
       if (groups > 0 || !parked.empty()) return false
-      for (const lane of leases.held.values()) if (lane.busy || lane.buffer.length > 0 || lane.reader.pending() > 0) return false
-      return leases.held.size > 0 || types.length === 0
+      const lanes = [...leases.held.values()]
+      if (lanes.some((lane) => lane.busy || lane.buffer.length > 0)) return false
+      // What is published but not yet here would be missed by a look at our own buffers.
+      const caughtUp = await Promise.all(lanes.map((lane) => lane.reader.caughtUp().catch(() => false)))
+      if (!caughtUp.every(Boolean)) return false
+      return lanes.every((lane) => !lane.busy && lane.buffer.length === 0) && (lanes.length > 0 || types.length === 0)
     },
     async stop() {
       stopping = true
