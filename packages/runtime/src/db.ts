@@ -33,7 +33,12 @@ export interface Database<DB> {
   close(): Promise<void>
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** Anything else would be read as nobody's (an empty text) or fail later, at the first row it is compared with. */
+function assertUuid(organizationId: string): void {
+  if (!uuidPattern.test(organizationId)) throw new TypeError('An organization id must be a UUID.')
+}
 
 /** Statements seen often enough are prepared by name; more texts than this means somebody builds SQL from data. */
 const mostPrepared = 1_000
@@ -124,7 +129,7 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
   const kyselys = new WeakMap<pg.PoolClient, Kysely<DB>>()
 
   async function transaction<T>(organizationId: string | null, work: (session: Session<DB>) => Promise<T>): Promise<T> {
-    if (organizationId !== null && !uuid.test(organizationId)) throw new TypeError('An organization id must be a UUID.')
+    if (organizationId !== null) assertUuid(organizationId)
     const client = await pool.connect()
     let kysely = kyselys.get(client)
     if (!kysely) {
@@ -144,6 +149,7 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
         tx: kysely,
         query: async <Row>(text: string, values: unknown[] = []) => (await run<Row & object>(client, text, values)).rows,
         useOrganization: async (id) => {
+          assertUuid(id)
           await run(client, `select set_config('app.organization_id', $1, true)`, [id])
         },
       })

@@ -38,16 +38,19 @@ interface Row {
   tries: number
   absences: number
   intendedAt: Date
+  ageMs: number
   fresh: boolean
 }
 
 /** How long a look-up that found nothing must be confirmed by a second one before the call is made again. */
 const absenceConfirmMs = 5_000
+/** No call may take longer: until then a run that noted its intent and no result may still be calling. */
+const longestCallMs = 15_000
 
 /**
  * Does something in an outside system at most once that we know of (reliability.md D16): the intent is committed first, the result
  * after. When a result is missing (crash, time-out), the outside system is asked; only when it says twice, five seconds apart,
- * that nothing happened is the call made again. Throws RetryLater when the job must come back; after the job's last try an
+ * that nothing happened, and no call can be under way any more, is the call made again. Throws RetryLater when the job must come back; after the job's last try an
  * outcome that is still unknown is settled as `unknown`, for a person.
  */
 export async function performEffect<App, DB, Data>(
@@ -75,6 +78,8 @@ export async function performEffect<App, DB, Data>(
     const found = await traced('look up', () => spec.lookUp(intent.row.intendedAt))
     if (found.outcome === 'done') return settle({ state: 'done', reference: found.reference, at: found.at, foundByLookup: true })
     if (found.outcome !== 'absent') return unknownOr(found.outcome === 'retry' ? found.afterMs : null, found.message)
+    if (intent.row.state === 'intent' && intent.row.ageMs < longestCallMs)
+      return unknownOr(absenceConfirmMs, 'Another run may be calling at this moment.')
     if (intent.row.absences === 0) {
       await context.commit((tx) => setState(tx, { state: 'unknown', absences: 1, detail: 'not found at the first look-up' }))
       if (lastTry)
@@ -151,7 +156,9 @@ async function recordIntent<App, DB, Data>(tx: Tx<DB>, context: JobContext<App, 
     insert into effects (organization_id, effect_key, kind, target, state, request_sha256, correlation_id)
     values (${context.organizationId}, ${spec.key}, ${spec.kind}, ${spec.target}, 'intent', ${hash(spec.request)}, ${context.correlationId})
     on conflict (organization_id, effect_key) do update set tries = effects.tries + 1
-    returning state, reference, tries, absences, intended_at, (xmax = 0) as fresh`.execute(tx)
+    returning state, reference, tries, absences, intended_at, (extract(epoch from now() - intended_at) * 1000)::float8 as age_ms, (xmax = 0) as fresh`.execute(
+    tx,
+  )
   const row = result.rows[0]
   if (!row) throw new Error('Recording an intent answered nothing.')
   return row

@@ -37,8 +37,9 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     keepAliveTimeout: 65_000,
     maxRequestsPerSocket: 10_000,
     // Node looks for late requests only every 30 s by itself, which would make 35 s of the five.
-    http: { headersTimeout: 5_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 1_000 },
+    http: { headersTimeout: 5_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 1_000, requireHostHeader: false },
     clientErrorHandler: refuseUnparsed,
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply, options.log),
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
     genReqId: () => randomUUIDv7(),
     requestIdHeader: false,
@@ -77,7 +78,7 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
         : new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request)}.`)
     answerError(problem, request, reply, options.log)
   })
-  door.addHook('onRequest', async (request) => refuseTwoHosts(request))
+  door.addHook('onRequest', async (request, reply) => refuseUnlessOneHost(request, reply))
   door.addHook('onResponse', (request, reply, done) => {
     meters.requests().record(reply.elapsedTime / 1000, {
       method: request.method,
@@ -90,11 +91,13 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
 }
 
 /** Two Host headers may mean one host to a proxy and another to us (reliability.md A19); Node takes the first and says nothing. */
-function refuseTwoHosts(request: FastifyRequest): void {
+function refuseUnlessOneHost(request: FastifyRequest, reply: FastifyReply): void {
   const names = request.raw.rawHeaders
   let hosts = 0
   for (let i = 0; i < names.length; i += 2) if (names[i]?.length === 4 && names[i]?.toLowerCase() === 'host') hosts++
-  if (hosts > 1) throw new AppError('invalid', 'A request has one Host header.')
+  if (hosts === 1 || (hosts === 0 && request.raw.httpVersion === '1.0')) return
+  void reply.header('connection', 'close')
+  throw new AppError('invalid', 'A request has one Host header.')
 }
 
 /** The bytes must be plain UTF-8: a packed body could grow a thousandfold, and another alphabet would be read as this one. */

@@ -130,9 +130,10 @@ export function startRelay(options: RelayOptions): Relay {
     cursor = { xid: known.rows[0]?.xid ?? '0', seq: known.rows[0]?.seq ?? '0' }
     const before = known.rows[0]?.stream_created ?? null
     if (before === created) return
+    // Not beyond the snapshot's horizon: a transaction still open there may commit events older than any that can be seen now.
     const start = await connection.query<{ xid: string; seq: string }>(
       `update relay_cursor set stream_created = $1,
-         (xid, seq) = (select coalesce(min(xid), '0'::xid8), 0 from outbox where created_at > now() - interval '72 hours')
+         (xid, seq) = (select least(min(xid), pg_snapshot_xmin(pg_current_snapshot())), 0 from outbox where created_at > now() - interval '72 hours')
        returning xid, seq`,
       [created],
     )

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await world?.stop()
 })
-const soon = { timeout: 20_000, interval: 20 }
+const soon = { timeout: 20_000, interval: 50 }
 
 // Back-offs and pg-boss' monitor take seconds: the tests wait for them side by side, each with tasks of its own.
 describe.concurrent('a job that fails', () => {
@@ -311,7 +311,7 @@ describe('a request for a stately job', () => {
     await shop.ask(statelyWork, task, { key: task })
     await expect.poll(() => runs, soon).toBe(1)
     await shop.ask(statelyWork, task, { key: task })
-    const insert = jobInserter('workshop', workshop.jobs)
+    const insert = jobInserter('workshop', workshop.jobs as never)
     await shop.database.transaction(world.organizationId, async (session) => {
       await markOn(session.tx as never, task, 'late')
       await insert(session, [

@@ -1,0 +1,149 @@
+import { afterEach, describe, expect, inject, test } from 'vitest'
+import { connect } from '@nats-io/transport-node'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { defineService, kit, type Service } from '../src/index.ts'
+import { startWorld, type World } from '../src/testing/index.ts'
+import { counterBumped } from './shop.ts'
+
+/** Two handlers of one event, each of which a test can hold up or make fail. */
+interface PairApp {
+  first(note: string): void | Promise<void>
+  second(note: string): void | Promise<void>
+}
+interface PairTables {
+  seen: { organizationId: string; eventId: string; handler: string; note: string }
+}
+const { on } = kit<PairApp, PairTables>()
+const write = (handler: 'first' | 'second') =>
+  on(handler, counterBumped, async ({ event, tx, app }) => {
+    const { organizationId, id, data } = event
+    await app[handler](data.note)
+    await sql`insert into seen (organization_id, event_id, handler, note) values (${organizationId}, ${id}, ${handler}, ${data.note})`.execute(
+      tx,
+    )
+  })
+const pair = defineService<PairApp, PairTables, Record<string, never>>({
+  name: 'pair',
+  summary: 'Hears everything twice, for tests.',
+  config: z.object({}),
+  handlers: [write('first'), write('second')],
+  states: [counterBumped],
+  migrations: [
+    {
+      name: '001-seen',
+      up: `create table seen (organization_id uuid not null, place bigint generated always as identity, event_id uuid not null,
+        handler text not null, note text not null, primary key (organization_id, event_id, handler));`,
+    },
+  ],
+  async open() {
+    return { first: () => {}, second: () => {} }
+  },
+})
+
+let world: World
+afterEach(async () => {
+  await world?.stop()
+})
+async function open(): Promise<PairApp> {
+  world = await startWorld({
+    services: [pair as unknown as Service],
+    postgresUrl: inject('postgresUrl'),
+    natsUrl: inject('natsUrl'),
+  })
+  return world.running.services[0]?.app as PairApp
+}
+const bump = (note: string) => world.state('pair', counterBumped, { counter: 'one', note })
+const seenBy = async (handler: string) =>
+  (await world.sql<{ note: string }>(`select note from pair.seen where handler = $1 order by place`, [handler])).map(
+    ({ note }) => note,
+  )
+
+describe('an event with two handlers', () => {
+  test('reaches the second one although the database went away between the two', async () => {
+    const app = await open()
+    let tries = 0
+    app.second = () => {
+      tries++
+      // The first failure makes the group run one by one; the second is no fault of the event's.
+      if (tries === 1) throw new Error('planted')
+      if (tries === 2) throw Object.assign(new Error('terminating connection'), { code: '57P01' })
+    }
+    await bump('a')
+    await bump('b')
+    await expect.poll(() => seenBy('second'), { timeout: 10_000 }).toEqual(['a', 'b'])
+    expect(await seenBy('first')).toEqual(['a', 'b'])
+  })
+})
+
+describe('an event behind one that was put aside', () => {
+  test('is not forgotten when it comes while that one is tried again', async () => {
+    const app = await open()
+    let tries = 0
+    let release = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    app.first = async (note) => {
+      if (note !== 'a') return
+      tries++
+      if (tries <= 2) throw new Error('planted')
+      await gate
+    }
+    await bump('a')
+    await expect.poll(() => tries, { timeout: 10_000 }).toBe(3)
+    await bump('b')
+    // It has left the outbox and waits in the lane, or in the transaction that puts it behind the first.
+    await expect.poll(() => world.running.services[0]?.relay.idle(), { timeout: 5_000 }).toBe(true)
+    await expect
+      .poll(async () => (await seenBy('second')).length + (await waitingOnLocks()), { timeout: 2_000 })
+      .toBeGreaterThan(0)
+    release()
+    await expect.poll(() => seenBy('first'), { timeout: 10_000 }).toEqual(['a', 'b'])
+    await world.settle()
+    expect(await world.sql(`select state from pair.dead_letters where state in ('waiting', 'retrying')`)).toEqual([])
+  })
+
+  const waitingOnLocks = async () =>
+    (await world.sql(`select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`)).length
+})
+
+describe('a relay with nothing to publish', () => {
+  test('notices that the stream is a new one, and puts back what it had published', async () => {
+    await open()
+    for (const note of ['a', 'b', 'c']) await bump(note)
+    await world.settle()
+    const nc = await connect({ servers: world.environment['NATS_URL'] as string })
+    try {
+      const manager = await jetstreamManager(nc)
+      const stream = (world.environment['BUS_ROOT'] as string).toUpperCase()
+      await manager.streams.delete(stream)
+      // As another service's relay does when its own publish finds no stream.
+      await world.running.bus.ensureStream()
+      await expect.poll(async () => (await manager.streams.info(stream)).state.messages, { timeout: 10_000 }).toBe(3)
+    } finally {
+      await nc.close()
+    }
+  })
+
+  test('makes the stream anew by itself when nobody else does', async () => {
+    await open()
+    await bump('a')
+    await world.settle()
+    const nc = await connect({ servers: world.environment['NATS_URL'] as string })
+    try {
+      const manager = await jetstreamManager(nc)
+      const stream = (world.environment['BUS_ROOT'] as string).toUpperCase()
+      await manager.streams.delete(stream)
+      const stored = () =>
+        manager.streams.info(stream).then(
+          ({ state }) => state.messages,
+          () => 'no stream',
+        )
+      await expect.poll(stored, { timeout: 15_000 }).toBe(1)
+    } finally {
+      await nc.close()
+    }
+  })
+})
