@@ -75,7 +75,7 @@ test('the money of a run that died counts in full, once, and the turn goes on un
   const today = new Date().toISOString().slice(0, 10)
   const died = await reserve(organizationId, today, 7_000, talk.conversationId)
   await talk.says('Hello')
-  await world.settle()
+  await talk.taken(1)
   const [turn] = await talk.turns()
   expect(turn).toMatchObject({ turnId: died.turnId, outcome: 'replied' })
   const { body } = await world.call('GET', '/v1/usage/ai')
@@ -98,7 +98,7 @@ test('at the cap the model is not asked and a person takes over', async () => {
   const before = model.count
   const talk = openTalk(world)
   await talk.says('Hello')
-  await world.settle()
+  await talk.taken(1)
   expect(await talk.turns()).toMatchObject([{ outcome: 'handed_over', reason: 'budget_spent', model: null, costMicros: 0 }])
   expect((await talk.replies())[0]?.text).toBe(sentence('budget_spent', 'en'))
   expect(model.count).toBe(before)

@@ -1,6 +1,13 @@
 import { conversationHandedOver, type DataOf, messageAdded, type replyProposed, type turnTaken } from '@parley/contracts'
 import type { World } from '@parley/runtime/testing'
 import { randomUUIDv7 } from 'node:crypto'
+import { vi } from 'vitest'
+
+interface More {
+  wantsReply?: boolean
+  addedAt?: string
+  version?: number
+}
 
 type Sender = DataOf<typeof messageAdded>['sender']
 
@@ -11,13 +18,14 @@ export function openTalk(world: World) {
   let version = 0
   const place = { channel: 'whatsapp', accountId: 'PHONE-1', chatId: '33612345678@s.whatsapp.net' } as const
 
-  async function add(sender: Sender, text: string, more: { wantsReply?: boolean; addedAt?: string } = {}): Promise<string> {
+  async function add(sender: Sender, text: string, more: More = {}): Promise<string> {
     version += 1
+    const conversationVersion = more.version ?? version
     const messageId = randomUUIDv7()
     await world.state('agents', messageAdded, {
       ...place,
       conversationId,
-      conversationVersion: version,
+      conversationVersion,
       messageId,
       customerId,
       sender,
@@ -32,7 +40,7 @@ export function openTalk(world: World) {
     ...place,
     conversationId,
     customerId,
-    says: (text: string, more?: { wantsReply?: boolean; addedAt?: string }) => add('user', text, more),
+    says: (text: string, more?: More) => add('user', text, more),
     add,
     handOver: () =>
       world.state('agents', conversationHandedOver, {
@@ -42,6 +50,21 @@ export function openTalk(world: World) {
         note: null,
         handedOverAt: new Date().toISOString(),
       }),
+    /** Everything that was said has been noted by the service. */
+    async noted(): Promise<void> {
+      await vi.waitUntil(
+        async () => {
+          const rows = await world.sql(`select 1 from agents.messages where conversation_id = $1`, [conversationId])
+          return rows.length === version
+        },
+        { timeout: 10_000 },
+      )
+    },
+    /** That many turns have been taken, and nothing more is going on. */
+    async taken(count: number): Promise<void> {
+      await vi.waitUntil(async () => (await stated('turn.taken')).length >= count, { timeout: 20_000 })
+      await world.settle()
+    },
     async turns(): Promise<DataOf<typeof turnTaken>[]> {
       return (await stated('turn.taken')) as DataOf<typeof turnTaken>[]
     },

@@ -176,7 +176,11 @@ function passedOn(headers: IncomingHttpHeaders): IncomingHttpHeaders {
 }
 
 function sendJson(outgoing: ServerResponse, status: number, body: unknown): void {
-  outgoing.writeHead(status, { 'content-type': 'application/json', ...(status === 503 ? { 'retry-after': '1' } : {}) })
+  outgoing.writeHead(status, {
+    'content-type': 'application/json',
+    'x-content-type-options': 'nosniff',
+    ...(status === 503 ? { 'retry-after': '1' } : {}),
+  })
   outgoing.end(JSON.stringify(body))
 }
 

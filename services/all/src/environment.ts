@@ -9,6 +9,7 @@ export function environmentFor(options: {
   natsUrl: string
   /** The origin of the simulated gateway, when there is one. */
   gateway: string | undefined
+  /** With the API's path. */
   modelSimulator: string | undefined
 }): Environment {
   const { base, state } = options

@@ -95,7 +95,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
       state,
       natsUrl: infrastructure.natsUrl,
       gateway: phone?.url,
-      modelSimulator: model?.url,
+      modelSimulator: model?.baseUrl,
     })
 
     const port = await freePort(options.port)
@@ -136,6 +136,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
       natsMonitoringUrl: infrastructure.nats?.monitoringUrl ?? null,
     }
     claim.update(facts)
+    undo.push(() => sink.hush())
     return { url: shape.url, state, api, facts, simulators, infrastructure, split: shape.split, stop }
   } catch (error) {
     await stop()
@@ -215,7 +216,7 @@ async function step<T>(what: string, sink: LogSink, work: () => Promise<T>): Pro
         service: 'parley',
         msg: `${what} did not start`,
         stack,
-        cause: String((cause as Error).cause ?? ''),
+        cause: textOf((cause as Error).cause),
       }),
     )
     throw failure(
@@ -227,15 +228,15 @@ async function step<T>(what: string, sink: LogSink, work: () => Promise<T>): Pro
 
 const logLine = (msg: string) => JSON.stringify({ level: 30, time: new Date().toISOString(), service: 'embedded', msg })
 
-/** Last opened, first closed; one that fails does not keep the others from closing. */
-async function unwind(undo: (() => unknown)[]): Promise<void> {
-  let failed: unknown
+/** Last opened, first closed; one that fails does not keep the others from closing. Rejects with the first failure. */
+async function unwind(undo: readonly (() => unknown)[]): Promise<void> {
+  const failures: Error[] = []
   for (const close of undo.toReversed()) {
     try {
       await close()
     } catch (error) {
-      failed ??= error
+      failures.push(error instanceof Error ? error : new Error(String(error)))
     }
   }
-  if (failed) throw failed
+  if (failures[0]) throw failures[0]
 }

@@ -8,6 +8,8 @@ export interface LogSink {
   write(line: string): void
   /** Takes over the output of a child process; a line that is no JSON is kept as a message of that child. */
   follow(name: string, output: Readable): void
+  /** From now on nothing is said any more, only written: while servers go down, connections break, as they should. */
+  hush(): void
   close(): Promise<void>
 }
 
@@ -26,11 +28,13 @@ export function openLogSink(options: { file: string; verbose: boolean; say(line:
     ? pretty({ colorize: process.stdout.isTTY === true, ignore: 'pid,hostname,name', destination: 1, sync: true })
     : undefined
 
+  let hushed = false
+
   function write(text: string): void {
     const line = text.endsWith('\n') ? text : `${text}\n`
     file.write(line)
     if (terminal) terminal.write(line)
-    else if (Number(/"level":(\d+)/.exec(line)?.[1] ?? 0) >= warning) options.say(inWords(line))
+    else if (!hushed && Number(/"level":(\d+)/.exec(line)?.[1] ?? 0) >= warning) options.say(inWords(line))
   }
 
   return {
@@ -44,6 +48,9 @@ export function openLogSink(options: { file: string; verbose: boolean; say(line:
             : JSON.stringify({ level: warning, time: new Date().toISOString(), service: name, msg: line }),
         )
       })
+    },
+    hush() {
+      hushed = true
     },
     close: () =>
       new Promise((resolve) => {

@@ -3,11 +3,14 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { processStart } from '../src/running.ts'
 import { type Here, makeHere } from './here.ts'
 
 const program = join(import.meta.dirname, '..', 'src', 'main.ts')
+
+// Real processes on a machine that may be busy: the limits of what is promised are asserted, not left to this.
+vi.setConfig({ testTimeout: 120_000 })
 
 let here: Here
 let children: ChildProcess[]

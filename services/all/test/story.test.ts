@@ -37,8 +37,8 @@ describe('a Parley that runs here', () => {
     expect(answer.text.length).toBeGreaterThan(0)
     expect(instance.simulators.phone?.sent.map((entry) => entry.text)).toContain(answer.text)
     expect(chain.finished).toBe(true)
-    const services = new Set(chain.steps.map((step: { service: string }) => step.service))
-    expect([...services].toSorted()).toEqual(['agents', 'inbox', 'ingest', 'notifier'])
+    const services = new Set<string>(chain.steps.map((step: { service: string }) => step.service))
+    expect(services).toEqual(new Set(['ingest', 'inbox', 'agents', 'notifier']))
     const effect = chain.steps.find((step: { kind: string }) => step.kind === 'effect')
     expect(effect).toMatchObject({ service: 'notifier', state: 'confirmed', subject: answer.id })
 
@@ -70,6 +70,15 @@ describe('a Parley that runs here', () => {
     expect(why.out).toContain('a duplicate delivery')
   })
 
+  test('says why it keeps silent where a person has taken over', async () => {
+    const from = ['--from', '33644444444']
+    await here.parley('say', 'Je veux parler à un humain', ...from)
+    const said = await here.parley('say', 'Il y a quelqu’un ?', ...from, '--timeout', '0', '--json')
+    expect(said.code).toBe(1)
+    const why = await here.parley('why', JSON.parse(said.out).receiptId)
+    expect(why.out).toMatch(/Stopped in inbox: no agent answers in conversation .*\n {2}Why: it is with a person since/)
+  })
+
   test('lists, shows and replays receipts', async () => {
     const list = JSON.parse((await here.parley('receipts', 'list', '--provider', 'whapi', '--json')).out)
     const [receipt] = list.items.filter((item: { eventCount: number }) => item.eventCount > 0)
@@ -81,13 +90,15 @@ describe('a Parley that runs here', () => {
   })
 
   test('replays events to the broker without anything happening twice', async () => {
-    const sent = instance.simulators.phone?.sent.length
+    const sent = () => instance.simulators.phone?.sentTo('33622222222').length
+    expect((await here.parley('say', 'Bonjour', '--from', '33622222222')).code).toBe(0)
     const { code, out } = await here.parley('replay', '--since', '1h', '--json')
     expect(code).toBe(0)
     for (const result of JSON.parse(out)) expect(result.more).toBe(false)
     expect(JSON.parse(out).find((result: { service: string }) => result.service === 'ingest').published).toBeGreaterThan(0)
-    await expect.poll(async () => (await here.parley('say', 'Et maintenant ?', '--json')).code).toBe(0)
-    expect(instance.simulators.phone?.sent.length).toBe((sent ?? 0) + 1)
+    // Whatever the replay stirred up comes before the answer to this, for lanes are in order.
+    expect((await here.parley('say', 'Et maintenant ?', '--from', '33622222222')).code).toBe(0)
+    expect(sent()).toBe(2)
   })
 
   test('keeps what it could not handle where a person finds it, and tries it again when told', async () => {
@@ -165,6 +176,7 @@ describe('a Parley that runs here', () => {
     expect(Number((await here.sql<{ count: string }>('select count(*) from ingest.receipts'))[0]?.count)).toBeGreaterThanOrEqual(
       Number(receipts[0]?.count),
     )
-    expect((await here.parley('say', 'Bonjour encore')).code).toBe(0)
+    const said = await here.parley('say', 'Bonjour encore', '--from', '33633333333')
+    expect(said.code, said.out).toBe(0)
   })
 })

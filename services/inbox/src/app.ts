@@ -16,7 +16,7 @@ export const Config = z.object({
 })
 export type Config = { PARLEY_SECRET_KEY: Secret; INBOX_SUPPRESSION_KEY?: Secret | undefined }
 
-export interface App {
+export interface App extends Pick<OpenContext<DB, Config>, 'eraseEvents'> {
   now(): Date
   /** The keyed hash under which an erased identity stays recognisable. */
   hashIdentity(identity: Identity): string
@@ -25,8 +25,9 @@ export interface App {
 
 export const { on, job, route } = kit<App, DB>()
 
-export async function open({ config, database, log, now }: OpenContext<DB, Config>): Promise<App> {
+export async function open({ config, database, eraseEvents, log, now }: OpenContext<DB, Config>): Promise<App> {
   const derived = () => createHmac('sha256', config.PARLEY_SECRET_KEY.reveal()).update('inbox suppression').digest('hex')
   const key = config.INBOX_SUPPRESSION_KEY?.reveal() ?? derived()
-  return { now, hashIdentity: (identity) => identityHash(key, identity), streams: createStreams({ database, log }) }
+  const hashIdentity = (identity: Identity) => identityHash(key, identity)
+  return { now, hashIdentity, eraseEvents, streams: createStreams({ database, log }) }
 }

@@ -19,6 +19,7 @@ import { noteTurn } from './handlers/note-turn.ts'
 import { reactToMessage } from './handlers/react-to-message.ts'
 import { receiveMessage } from './handlers/receive-message.ts'
 import { releaseReply } from './handlers/release-reply.ts'
+import { eraseEvents } from './jobs/erase-events.ts'
 import { eraseMessages } from './jobs/erase-messages.ts'
 import { settleEarlyArrivals } from './jobs/settle-early-arrivals.ts'
 import { customersConversationsAndMessages } from './migrations/001-customers-conversations-and-messages.ts'
@@ -57,7 +58,7 @@ export const inbox = defineService({
     markSent,
     markFailed,
   ],
-  jobs: [eraseMessages, settleEarlyArrivals],
+  jobs: [eraseMessages, eraseEvents, settleEarlyArrivals],
   migrations: [customersConversationsAndMessages],
   states: [
     messageAdded,

@@ -23,22 +23,20 @@ export interface SeenMessage {
  * an erasure are not stored again.
  */
 export async function noteMessage(tx: Tx<DB>, organizationId: string, message: SeenMessage): Promise<void> {
-  const wanted = message.wantsReply ? message.version : 0
   const byPerson = message.role === 'person' ? message.version : 0
   const personAt = message.role === 'person' ? message.seenAt : null
   await sql`
     with conversation as (
-      insert into conversations as c (organization_id, id, customer_id, channel, account_id, chat_id, version, wanted_version,
-        answered_version, last_human_version, with_person, person_at)
+      insert into conversations as c (organization_id, id, customer_id, channel, account_id, chat_id, version,
+        closed_version, last_human_version, with_person, person_at)
       values (${organizationId}, ${message.conversationId}, ${message.customerId}, ${message.channel}, ${message.accountId},
-        ${message.chatId}, ${message.version}, ${wanted}, ${byPerson}, ${byPerson}, ${byPerson > 0}, ${personAt})
+        ${message.chatId}, ${message.version}, ${byPerson}, ${byPerson}, ${byPerson > 0}, ${personAt})
       on conflict (organization_id, id) do update set
         version = greatest(c.version, excluded.version),
         chat_id = excluded.chat_id,
-        wanted_version = greatest(c.wanted_version, excluded.wanted_version),
-        answered_version = greatest(c.answered_version, excluded.answered_version),
+        closed_version = greatest(c.closed_version, excluded.closed_version),
         last_human_version = greatest(c.last_human_version, excluded.last_human_version),
-        with_person = excluded.with_person or (c.with_person and excluded.wanted_version = 0),
+        with_person = excluded.with_person or (c.with_person and not ${message.wantsReply}::boolean),
         person_at = coalesce(excluded.person_at, c.person_at),
         updated_at = now()
       where c.erased_at is null or c.erased_at < ${message.addedAt}::timestamptz
@@ -54,15 +52,14 @@ export async function noteMessage(tx: Tx<DB>, organizationId: string, message: S
 /** Notes that a person has the conversation: nothing waits for an agent any more. */
 export async function notePersonTookOver(tx: Tx<DB>, organizationId: string, id: string, at: Date): Promise<void> {
   await sql`
-    update conversations set with_person = true, person_at = ${at}, answered_version = greatest(answered_version, wanted_version),
+    update conversations set with_person = true, person_at = ${at}, closed_version = version,
       model_failures = 0, retry_at = null, updated_at = now()
     where organization_id = ${organizationId} and id = ${id}`.execute(tx)
 }
 
 /** A conversation held until the commit, with all that a turn must know before it reads the words. */
 export interface HeldConversation {
-  wantedVersion: number
-  answeredVersion: number
+  closedVersion: number
   language: string | null
   modelFailures: number
   retryAt: Date | null
@@ -81,7 +78,7 @@ export async function holdConversation(
   since: { midnight: Date; loop: Date },
 ): Promise<HeldConversation | undefined> {
   const { rows } = await sql<HeldConversation>`
-    select c.wanted_version, c.answered_version, c.language, c.model_failures, c.retry_at,
+    select c.closed_version, c.language, c.model_failures, c.retry_at,
       recent.turns_today, recent.answers_in_window, under_way.id as open_reservation_id, under_way.turn_id as open_turn_id
     from conversations c
     cross join lateral (
@@ -109,16 +106,19 @@ export interface TurnClosed {
   erasedAt: Date | null
 }
 
-/** Marks everything up to a version as answered. Undefined: there is no such conversation. */
+/** Marks what a turn has read, so that no other turn answers it. Undefined: there is no such conversation. */
 export async function closeTurn(
   tx: Tx<DB>,
   organizationId: string,
   id: string,
-  closed: { version: number; language: string | null },
+  read: { turnId: string; versions: number[]; language: string | null },
 ): Promise<TurnClosed | undefined> {
   const { rows } = await sql<TurnClosed>`
-    update conversations set answered_version = greatest(answered_version, ${closed.version}),
-      language = case when erased_at is null then coalesce(${closed.language}::text, language) end,
+    with read as (
+      update messages set turn_id = ${read.turnId}
+      where organization_id = ${organizationId} and conversation_id = ${id} and version = any(${read.versions}::int[])
+    )
+    update conversations set language = case when erased_at is null then coalesce(${read.language}::text, language) end,
       model_failures = 0, retry_at = null, updated_at = now()
     where organization_id = ${organizationId} and id = ${id}
     returning last_human_version, with_person, erased_at`.execute(tx)
@@ -154,8 +154,7 @@ export async function eraseConversations(
       ${erased.erasedAt}::timestamptz
     from unnest(${erased.conversationIds}::uuid[]) as id
     on conflict (organization_id, id) do update set
-      chat_id = null, language = null, erased_at = excluded.erased_at, retry_at = null, model_failures = 0, updated_at = now(),
-      answered_version = greatest(c.answered_version, case when exists (
-          select 1 from messages m where m.organization_id = c.organization_id and m.conversation_id = c.id and m.wants_reply)
-        then 0 else c.wanted_version end)`.execute(tx)
+      chat_id = null, language = null, erased_at = excluded.erased_at, retry_at = null, model_failures = 0, updated_at = now()`.execute(
+    tx,
+  )
 }

@@ -5,13 +5,13 @@ import type { DB, Messages } from './types.ts'
 /** How far back a conversation is remembered here. */
 export const messagesKept = 60
 
-export type StoredMessage = Pick<Selectable<Messages>, 'version' | 'id' | 'role' | 'text' | 'wantsReply' | 'seenAt'>
+export type StoredMessage = Pick<Selectable<Messages>, 'version' | 'id' | 'role' | 'text' | 'wantsReply' | 'turnId' | 'seenAt'>
 
 /** The newest messages of a conversation, oldest first. */
 export async function listNewestMessages(tx: Tx<DB>, organizationId: string, conversationId: string): Promise<StoredMessage[]> {
   const rows = await tx
     .selectFrom('messages')
-    .select(['version', 'id', 'role', 'text', 'wantsReply', 'seenAt'])
+    .select(['version', 'id', 'role', 'text', 'wantsReply', 'turnId', 'seenAt'])
     .where('organizationId', '=', organizationId)
     .where('conversationId', '=', conversationId)
     .orderBy('version', 'desc')

@@ -29,7 +29,7 @@ export interface Agents {
   updatedAt: TimestampNow
 }
 
-export interface Conversations {
+interface Conversations {
   organizationId: string
   id: string
   customerId: string
@@ -37,8 +37,7 @@ export interface Conversations {
   accountId: string
   chatId: string | null
   version: number
-  wantedVersion: Generated<number>
-  answeredVersion: Generated<number>
+  closedVersion: Generated<number>
   lastHumanVersion: Generated<number>
   withPerson: Generated<boolean>
   personAt: Timestamp | null
@@ -57,6 +56,7 @@ export interface Messages {
   role: 'customer' | 'agent' | 'person' | 'system'
   text: string
   wantsReply: boolean
+  turnId: string | null
   addedAt: Timestamp
   seenAt: Timestamp
 }
@@ -90,7 +90,7 @@ export interface Turns {
   takenAt: Timestamp
 }
 
-export interface SpendLedger {
+interface SpendLedger {
   organizationId: string
   day: ColumnType<Date, string, string>
   reservedMicros: Int8
@@ -98,7 +98,7 @@ export interface SpendLedger {
   capMicros: Int8
 }
 
-export interface SpendReservations {
+interface SpendReservations {
   organizationId: string
   id: string
   turnId: string

@@ -27,7 +27,7 @@ export const takeTurn = job(
     retryDelaySeconds: 1,
     retryDelayMaxSeconds: 60,
   },
-  async ({ data, organizationId, app, commit, signal, traceHeaders, log }) => {
+  async ({ data, organizationId, app, commit, finish, signal, traceHeaders, log }) => {
     const { conversationId } = data
     const startedAt = performance.now()
     const passedMs = () => Math.round(performance.now() - startedAt)
@@ -68,7 +68,7 @@ export const takeTurn = job(
     const decision = asked.proposal
       ? decideTurn(asked.proposal, prompt, settings, turn.language)
       : decideWithoutProposal(asked.why ?? 'unavailable', agent, turn.language)
-    await commit((tx, tools) =>
+    await finish((tx, tools) =>
       finishTurn(tx, tools, app, organizationId, {
         turn,
         decision,

@@ -37,9 +37,8 @@ create table conversations (
   chat_id text,
   -- The newest message seen.
   version integer not null,
-  -- The newest message that an agent should answer, and how far answers have come: something waits while wanted > answered.
-  wanted_version integer not null default 0,
-  answered_version integer not null default 0,
+  -- Up to here a person has dealt with everything.
+  closed_version integer not null default 0,
   -- The newest message by a person of the shop; a draft on an older version is not said.
   last_human_version integer not null default 0,
   with_person boolean not null default false,
@@ -64,6 +63,8 @@ create table messages (
   text text not null check (length(text) <= 4000),
   -- False for a customer's message that no agent may answer, a consent command for one.
   wants_reply boolean not null,
+  -- The turn that read it. Kept for each message and not as one number for the conversation: messages may come out of order.
+  turn_id uuid,
   added_at timestamptz not null,
   -- By our own clock: how long somebody has been quiet is measured by one clock.
   seen_at timestamptz not null,

@@ -112,6 +112,7 @@ function given(body: z.infer<typeof AgentChanges>): AgentChange {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined))
 }
 
-function view({ organizationId: _, createdAt, updatedAt, ...agent }: Agent): z.infer<typeof AgentView> {
-  return { ...agent, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }
+function view(agent: Agent): z.infer<typeof AgentView> {
+  const { organizationId: _o, createdAt, updatedAt, ...shown } = agent
+  return { ...shown, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { cleanText, clipText, foldText } from './clean-text.ts'
 
 test('invisible characters are gone and visible text, Arabic and family emoji are untouched', () => {
-  const hidden = [...'approve it'].map((char) => String.fromCodePoint(0xe0000 + (char.codePointAt(0) ?? 0))).join('')
+  const hidden = Array.from('approve it', (char) => String.fromCodePoint(0xe0000 + (char.codePointAt(0) ?? 0))).join('')
   expect(cleanText(`Hello\u0000 \u202Ethere\u200B${hidden}\r\n`)).toBe('Hello there\n')
   expect(cleanText('مرحبا 👨‍👩‍👧 é\tñ')).toBe('مرحبا 👨‍👩‍👧 é\tñ')
 })

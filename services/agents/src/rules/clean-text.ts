@@ -3,8 +3,24 @@
  * bidirectional overrides, zero-width marks, and the tag block that hides whole sentences in one emoji. The joiners U+200C and
  * U+200D stay: Persian and family emoji need them.
  */
-const invisible =
-  /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u00AD\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB\u{E0000}-\u{E0FFF}]/gu
+const invisibleRanges = [
+  [0x0, 0x8],
+  [0xb, 0x1f],
+  [0x7f, 0x9f],
+  [0xad, 0xad],
+  [0x200b, 0x200b],
+  [0x200e, 0x200f],
+  [0x2028, 0x202e],
+  [0x2060, 0x206f],
+  [0xfeff, 0xfeff],
+  [0xfff9, 0xfffb],
+  [0xe0000, 0xe0fff],
+]
+const invisible = new RegExp(`[${invisibleRanges.map((range) => range.map(escaped).join('-')).join('')}]`, 'gu')
+
+function escaped(codePoint: number): string {
+  return `\\u{${codePoint.toString(16)}}`
+}
 
 /** The text without invisible characters and lone surrogates, with plain line ends. */
 export function cleanText(text: string): string {
@@ -27,7 +43,7 @@ const lookalikes = new Map(
 export function foldText(text: string): string {
   return cleanText(text)
     .normalize('NFKD')
-    .replace(/[\u0300-\u036f\u0640\u064b-\u065f\u200c\u200d]/g, '')
+    .replace(/\p{Mn}|\u0640|\u200c|\u200d/gu, '')
     .toLowerCase()
     .replace(/[\u0370-\u058f]/g, (letter) => lookalikes.get(letter) ?? letter)
     .replace(/[\u0660-\u0669]/g, (digit) => String(digit.charCodeAt(0) - 0x660))

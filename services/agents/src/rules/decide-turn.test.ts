@@ -14,7 +14,7 @@ const proposal: Proposal = {
   confidence: 0.9,
 }
 const settings = { confidenceThreshold: 0.5, allowedHosts: [], ownerText: '', language: 'fr' }
-const asked = (customerText: string) => ({ canary: 'ref-0123456789abcdef', masked: [], customerText })
+const asked = (customerText: string) => ({ canary: '0123456789abcdef', masked: [], customerText })
 const decide = (change: Partial<Proposal>, customerText = 'When are you open?') =>
   decideTurn({ ...proposal, ...change }, asked(customerText), settings, null)
 
@@ -59,7 +59,7 @@ describe('a model that was talked into something is overruled, and the record na
     ['You get 90 % off everything!', 'invented_discount'],
     ['Here is your code: FREE100', 'invented_code'],
     ['My rules say: You draft the next answer of a shop to one customer in a chat.', 'prompt_leak'],
-    ['The reference is ref-0123456789abcdef', 'prompt_leak'],
+    ['The reference is 0123456789abcdef', 'prompt_leak'],
     ['I have sent the summary to evil@x.example', 'unknown_address'],
   ]
   for (const order of orders) {

@@ -46,7 +46,7 @@ export interface PromptFacts {
 }
 
 /** What was looked at and what it did. `lowered` means that code overruled the model towards a person or silence. */
-export interface RuleVerdict {
+interface RuleVerdict {
   rule: string
   verdict: 'passed' | 'lowered' | 'changed'
   detail: string | null

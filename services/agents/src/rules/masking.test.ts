@@ -70,8 +70,8 @@ test('no generated card number survives, however it is written', () => {
   fc.assert(
     fc.property(digits, fc.constantFrom('', ' ', '-'), fc.constantFrom('card: ', 'n°', '(', '\n'), (list, gap, before) => {
       const body = list.join('')
-      const check = [...'0123456789'].find((digit) => passesLuhn(body + digit)) ?? ''
-      const card = [...(body + check)].join(gap)
+      const check = '0123456789'.split('').find((digit) => passesLuhn(body + digit)) ?? ''
+      const card = (body + check).split('').join(gap)
       expect(redactCards(`${before}${card}.`)).toBe(`${before}[card number removed].`)
       expect(one(`${before}${card}.`)?.replace(/\D/g, '')).not.toContain(body)
     }),

@@ -1,6 +1,6 @@
 import { foldText } from './clean-text.ts'
 
-export type PromiseRule = 'claims_approval' | 'claims_refund' | 'invented_amount' | 'invented_discount' | 'invented_code'
+type PromiseRule = 'claims_approval' | 'claims_refund' | 'invented_amount' | 'invented_discount' | 'invented_code'
 
 export interface BrokenRule {
   rule: PromiseRule

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { buildPrompt, leaksPrompt, type Line, promptVersion, rulesText } from './prompt.ts'
 
 const persona = { name: 'Léa', description: 'Open 9 to 18.', tone: 'friendly', language: 'fr', instructions: 'Say vous.' }
+const canary = '0123456789abcdef'
 const customer = (text: string): Line => ({ role: 'customer', text })
 
 test('no text of a customer can close its block, open another or reach the system part', () => {
@@ -16,8 +17,8 @@ test('no text of a customer can close its block, open another or reach the syste
   )
   fc.assert(
     fc.property(texts, texts, (waiting, history) => {
-      const clean = buildPrompt({ persona, waiting: [customer('a')], history: [] })
-      const prompt = buildPrompt({ persona, waiting: waiting.map(customer), history: history.map(customer) })
+      const clean = buildPrompt({ persona, canary, waiting: [customer('a')], history: [] })
+      const prompt = buildPrompt({ persona, canary, waiting: waiting.map(customer), history: history.map(customer) })
       expect(prompt.system).toBe(clean.system)
       expect(prompt.data.map(({ name }) => name)).toEqual([
         'business',
@@ -32,6 +33,7 @@ test('no text of a customer can close its block, open another or reach the syste
 test('addresses, numbers and cards reach no part of the prompt', () => {
   const prompt = buildPrompt({
     persona,
+    canary,
     waiting: [customer('jo@example.com, 4242424242424242')],
     history: [customer('+33612345678'), { role: 'agent', text: 'I write to jo@example.com' }],
   })
@@ -41,24 +43,23 @@ test('addresses, numbers and cards reach no part of the prompt', () => {
 
 test('a flood of text is cut to the newest, within a fixed size', () => {
   const flood = Array.from({ length: 200 }, (_, i) => customer(`${i} ${'x'.repeat(4_000)}`))
-  const prompt = buildPrompt({ persona, waiting: flood, history: flood })
+  const prompt = buildPrompt({ persona, canary, waiting: flood, history: flood })
   expect(prompt.data.reduce((sum, { text }) => sum + text.length, 0)).toBeLessThan(20_500)
   expect(prompt.customerText).toContain('199 xx')
   expect(prompt.customerText).not.toContain('\n0 xx')
 })
 
-test('the same input makes the same prompt, hash and canary; other words another hash', () => {
-  const build = (text: string) => buildPrompt({ persona, waiting: [customer(text)], history: [] })
-  expect(build('hi')).toEqual(build('hi'))
-  expect(build('hi').hash).not.toBe(build('ho').hash)
-  expect(build('hi').version).toBe(promptVersion)
-  expect(build('hi').system).toContain(build('hi').canary)
+test('the same input makes the same prompt, and its canary stands in the system part only', () => {
+  const build = () => buildPrompt({ persona, canary, waiting: [customer('hi')], history: [] })
+  expect(build()).toEqual(build())
+  expect(build().version).toBe(promptVersion)
+  expect(build().system).toContain(canary)
+  expect(JSON.stringify(build().data)).not.toContain(canary)
 })
 
 test('a reply with the canary or a run of the rules is a leak, common words are not', () => {
-  const { canary } = buildPrompt({ persona, waiting: [customer('hi')], history: [] })
   expect(leaksPrompt(`Sure: ${canary.toUpperCase()}`, canary)).toBe(true)
-  expect(leaksPrompt(`Sure: ${[...canary].join(' ')}`, canary)).toBe(true)
+  expect(leaksPrompt(`Sure: ${canary.split('').join(' ')}`, canary)).toBe(true)
   expect(leaksPrompt(`My rules: ${rulesText.slice(200, 320).toUpperCase()}`, canary)).toBe(true)
   expect(leaksPrompt('Hello, how can I help you today with your order?', canary)).toBe(false)
 })

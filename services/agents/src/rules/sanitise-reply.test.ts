@@ -4,7 +4,7 @@ import { maxReplyLength, type ReplyRules, sanitiseReply } from './sanitise-reply
 const rules: ReplyRules = {
   allowedHosts: ['shop.example'],
   ownerText: 'Write to help@shop.example or call +33 1 23 45 67 89.',
-  canary: 'ref-0123456789abcdef',
+  canary: '0123456789abcdef',
   masked: [
     { placeholder: '{{EMAIL_1}}', value: 'jo@example.com', restorable: true },
     { placeholder: '{{CARD_1}}', value: '', restorable: false },
@@ -25,6 +25,7 @@ describe('links and images', () => {
     ['Click javascript:alert(1)', 'Click'],
     ['Or https://shop.example@evil.example/', 'Or'],
     ['Or https://shop.example.evil.example/', 'Or'],
+    ['Or https://bank.example@shop.example/', 'Or'],
     ['Or hxxps://x ftp://evil.example/a', 'Or'],
     ['Or (https://evil.example/a) here', 'Or () here'],
     ['<img src=x onerror=1>Hello', 'Hello'],
@@ -49,7 +50,7 @@ describe('replies that are refused as a whole', () => {
     ['The card {{CARD_1}} works', 'unresolved_placeholder'],
     ['Hello {{NAME_7}}', 'unresolved_placeholder'],
     ['Hello {{EMAIL_1', 'unresolved_placeholder'],
-    ['ref-0123456789abcdef', 'prompt_leak'],
+    ['0123456789abcdef', 'prompt_leak'],
     ['https://evil.example', 'nothing_left'],
     ['We will refund you.', 'claims_refund'],
   ])('%s', (reply, rule) => {
@@ -66,16 +67,8 @@ test('a reply is never longer than a channel takes', () => {
   expect(text('word '.repeat(2_000))).toHaveLength(maxReplyLength)
 })
 
-test('a hostile reply of 4,000 characters is judged in linear time', () => {
-  const slowestMs = (length: number) =>
-    Math.max(
-      ...['a.', '[a](', '![', 'refund ', '1 2 3 ', '<a ', '+1 (', 'code ', 'a@b.', "n'"].map((piece) => {
-        const reply = piece.repeat(Math.floor(length / piece.length))
-        const started = performance.now()
-        sanitiseReply(reply, rules)
-        return performance.now() - started
-      }),
-    )
-  slowestMs(500)
-  expect(slowestMs(4_000)).toBeLessThan(100)
+test('a reply of half links, half promises and half numbers is judged in linear time', { timeout: 1_000 }, () => {
+  for (const piece of ['a.', '[a](', '![', 'refund ', '1 2 3 ', '<a ', '+1 (', 'code ', 'a@b.', "n'"]) {
+    expect(sanitiseReply(piece.repeat(6_000 / piece.length), rules)).toHaveProperty('ok')
+  }
 })

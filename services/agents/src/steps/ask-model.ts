@@ -1,4 +1,5 @@
 import { type AskOutcome, type Model, TurnAnswer, turnSchemaName } from '@parley/providers/model'
+import { createHash } from 'node:crypto'
 import type { App } from '../app.ts'
 import type { Agent } from '../db/agents.ts'
 import type { StoredMessage } from '../db/messages.ts'
@@ -22,10 +23,15 @@ export interface Asked {
   costMicros: number | null
 }
 
+/** A prompt with the SHA-256 of all of it, hex: proves later which one a turn had, without storing it (reliability.md D36). */
+export type HashedPrompt = TurnPrompt & { hash: string }
+
 /** The prompt of a turn: what waits is asked about, everything else that is remembered is context. */
-export function promptOf(agent: Agent, waiting: readonly StoredMessage[], messages: readonly StoredMessage[]): TurnPrompt {
+export function promptOf(agent: Agent, waiting: readonly StoredMessage[], messages: readonly StoredMessage[]): HashedPrompt {
   const asked = new Set(waiting.map(({ id }) => id))
-  return buildPrompt({ persona: agent, waiting, history: messages.filter(({ id }) => !asked.has(id)) })
+  const canary = sha256(`canary of ${agent.organizationId} ${agent.id}`).slice(0, 16)
+  const prompt = buildPrompt({ persona: agent, canary, waiting, history: messages.filter(({ id }) => !asked.has(id)) })
+  return { ...prompt, hash: sha256(JSON.stringify([prompt.system, prompt.data])) }
 }
 
 /** The longest that a rejected answer and its problem can be, at three bytes a character. */
@@ -84,4 +90,8 @@ function readOutcome(model: Model, result: AskOutcome<TurnAnswer>): Asked {
   const usage = { promptTokens, completionTokens, costMicros }
   if (result.outcome === 'answered') return { ...asked, ...usage, proposal: result.value, model: result.model }
   return { ...asked, ...usage, why: result.outcome, errorClass: result.outcome }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

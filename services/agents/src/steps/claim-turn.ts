@@ -7,9 +7,8 @@ import { reserveSpend, settleSpend } from '../db/spend.ts'
 import type { DB } from '../db/types.ts'
 import { cappedBy, dayOf } from '../rules/caps.ts'
 import { decideWithoutProposal, staySilent, type TurnDecision } from '../rules/decide-turn.ts'
-import type { TurnPrompt } from '../rules/prompt.ts'
 import { waitUntil } from '../rules/quiet-time.ts'
-import { promptOf, worstCaseMicros } from './ask-model.ts'
+import { type HashedPrompt, promptOf, worstCaseMicros } from './ask-model.ts'
 
 /** A turn that this run has taken on. */
 export interface Turn {
@@ -29,7 +28,7 @@ export type Claim =
   | { kind: 'later'; at: Date }
   /** Decided without asking a model. */
   | { kind: 'decided'; turn: Turn; decision: TurnDecision; errorClass: string | null }
-  | { kind: 'ask'; turn: Turn; prompt: TurnPrompt; reservationId: string; reservedMicros: number }
+  | { kind: 'ask'; turn: Turn; prompt: HashedPrompt; reservationId: string; reservedMicros: number }
 
 export interface ClaimRequest {
   organizationId: string
@@ -53,14 +52,15 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
   const conversation = await holdConversation(tx, organizationId, conversationId, since)
   if (!conversation) return { kind: 'nothing' }
   // The run before this one died: whether its call was billed nobody knows, so it counts in full.
-  
-  if (conversation.wantedVersion <= conversation.answeredVersion) return { kind: 'nothing' }
-  if (conversation.retryAt !== null && conversation.retryAt > now) return { kind: 'later', at: conversation.retryAt }
+  if (conversation.openReservationId !== null) await settleSpend(tx, organizationId, conversation.openReservationId, null)
 
   const messages = await listNewestMessages(tx, organizationId, conversationId)
-  const waiting = messages.filter(({ wantsReply, version }) => wantsReply && version > conversation.answeredVersion)
+  const waiting = messages.filter(
+    (message) => message.wantsReply && message.turnId === null && message.version > conversation.closedVersion,
+  )
   const [oldest, newest] = [waiting[0], waiting.at(-1)]
   if (!oldest || !newest) return { kind: 'nothing' }
+  if (conversation.retryAt !== null && conversation.retryAt > now) return { kind: 'later', at: conversation.retryAt }
 
   const agent = await ensureDefaultAgent(tx, organizationId, ids.agent)
   const quietMs = agent.quietMs ?? config.AGENTS_QUIET_MS

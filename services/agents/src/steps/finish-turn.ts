@@ -7,8 +7,7 @@ import { settleSpend } from '../db/spend.ts'
 import { insertTurn } from '../db/turns.ts'
 import type { DB } from '../db/types.ts'
 import { decisionRecord, staySilent, type TurnDecision } from '../rules/decide-turn.ts'
-import type { TurnPrompt } from '../rules/prompt.ts'
-import type { Asked } from './ask-model.ts'
+import type { Asked, HashedPrompt } from './ask-model.ts'
 import type { Turn } from './claim-turn.ts'
 
 export interface FinishedTurn {
@@ -17,7 +16,7 @@ export interface FinishedTurn {
   durationMs: number
   errorClass: string | null
   /** Null when no model was asked. */
-  asked: (Asked & { prompt: TurnPrompt; reservationId: string; reservedMicros: number }) | null
+  asked: (Asked & { prompt: HashedPrompt; reservationId: string; reservedMicros: number }) | null
 }
 
 /**
@@ -35,7 +34,8 @@ export async function finishTurn(
   const { conversationId, basedOnVersion, takenAt } = turn
   const proposal = asked?.proposal ?? null
   const language = proposal === null || proposal.language === 'unknown' ? null : proposal.language
-  const now = await closeTurn(tx, organizationId, conversationId, { version: basedOnVersion, language })
+  const versions = turn.waiting.map(({ version }) => version)
+  const now = await closeTurn(tx, organizationId, conversationId, { turnId: turn.id, versions, language })
   const erasedAt = now?.erasedAt && now.erasedAt >= takenAt ? now.erasedAt : null
   const decision = overruled(finished.decision, basedOnVersion, erasedAt ? undefined : now)
 

@@ -62,7 +62,8 @@ export function addReceipts(parley: Command, context: Context): void {
       const receipt = await api(options).get(`/v1/receipts/${encodeURIComponent(id)}`, Whole)
       if (options.json) return context.out(JSON.stringify(receipt, null, 2))
       const { headers, body, bodyEncoding, ...facts } = receipt
-      for (const [name, value] of Object.entries(facts)) context.out(`${name.padEnd(16)} ${String(value ?? '-')}`)
+      for (const [name, value] of Object.entries(facts))
+        context.out(`${name.padEnd(16)} ${typeof value === 'string' ? value : JSON.stringify(value ?? '-')}`)
       for (const [name, value] of Object.entries(headers)) context.out(`> ${name}: ${value}`)
       context.out(
         body === null

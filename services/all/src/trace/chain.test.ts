@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { buildChain } from './chain.ts'
-import type { Receipt, ServiceTrace } from './collect.ts'
+import type { Conversation, Receipt, ServiceTrace } from './collect.ts'
 import { partLines, stopLines, timelineLines } from './lines.ts'
 import { outcomeOf, partsOf } from './parts.ts'
 
@@ -9,6 +9,7 @@ const at = (ms: number) => new Date(t0 + ms).toISOString()
 const event = (id: string, type: string, ms: number, causationId: string | null) => ({
   id,
   type,
+  key: 'conversation-1',
   time: at(ms),
   causationId,
   traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00`,
@@ -93,8 +94,8 @@ const hearers = [
   { service: 'inbox', handler: 'receive-message', eventType: 'message.received' },
   { service: 'agents', handler: 'start-turn', eventType: 'message.added' },
 ]
-const chainOf = (traces: ServiceTrace[], more: Partial<Receipt> = {}) =>
-  buildChain({ correlationId: 'receipt-1', traces, receipt: { ...receipt, ...more }, hearers, now: t0 + 2_000 })
+const chainOf = (traces: ServiceTrace[], more: Partial<Receipt> = {}, conversation?: Conversation) =>
+  buildChain({ correlationId: 'receipt-1', traces, receipt: { ...receipt, ...more }, conversation, hearers, now: t0 + 2_000 })
 
 describe('a chain', () => {
   test('tells its steps in order of cause, with milliseconds since the webhook', () => {
@@ -188,6 +189,18 @@ describe('a chain that did not run to its end says where it stopped and why', ()
     const text = stopOf(replaced('notifier', { effects: [{ ...effect, state: 'manual', reference: null, detail: 'time-out' }] }))
     expect(text).toContain('Stopped in notifier: whapi.send is manual.')
     expect(text).toContain('time-out')
+  })
+
+  test('at a conversation that a person had taken before', () => {
+    const taken = { id: 'conversation-1', status: 'with_person', handedOverAt: at(-5_000), handedOverReason: 'asked_for_person' }
+    const silent = replaced('notifier', { handled: [], jobs: [], effects: [] })
+    expect(stopLines(chainOf(silent, {}, taken)).join('\n')).toContain(
+      'it is with a person since 2026-05-01T11:59:55.000Z (asked_for_person)',
+    )
+    // Handed over by this very chain, or answered all the same: nothing stopped.
+    expect(stopLines(chainOf(silent, {}, { ...taken, handedOverAt: at(1_065) }))).toEqual([])
+    expect(stopLines(chainOf(whole(), {}, taken))).toEqual([])
+    expect(stopLines(chainOf(silent, {}, { ...taken, status: 'open' }))).toEqual([])
   })
 
   test('at a receipt that was ignored, dead or a duplicate', () => {

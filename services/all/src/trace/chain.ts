@@ -1,4 +1,4 @@
-import type { Receipt, ServiceTrace, TraceEffect, TraceJob } from './collect.ts'
+import type { Conversation, Receipt, ServiceTrace, TraceEffect, TraceJob } from './collect.ts'
 import { type EventFact, findStops, type Hearer, type Stop } from './stops.ts'
 
 /** Somebody did something at a moment because of something else. */
@@ -40,6 +40,7 @@ export interface ChainParts {
   correlationId: string
   traces: readonly ServiceTrace[]
   receipt: Receipt | undefined
+  conversation: Conversation | undefined
   /** Who hears what, to tell what has not been heard yet. */
   hearers: readonly Hearer[]
   now: number

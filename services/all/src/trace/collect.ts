@@ -1,3 +1,4 @@
+import { messageAdded } from '@parley/contracts'
 import { z } from 'zod'
 import type { Api } from '../api.ts'
 
@@ -24,6 +25,7 @@ export type DeadLetter = z.infer<typeof DeadLetter>
 const TraceEvent = z.object({
   id: z.string(),
   type: z.string(),
+  key: z.string(),
   time: Moment,
   causationId: z.string().nullable(),
   traceparent: z.string().nullable(),
@@ -79,6 +81,21 @@ export const Receipt = z.object({
   receivedAt: Moment,
 })
 export type Receipt = z.infer<typeof Receipt>
+
+/** Who speaks for the shop in the conversation of a chain. */
+export const Conversation = z.object({
+  id: z.string(),
+  status: z.string(),
+  handedOverAt: Moment.nullable(),
+  handedOverReason: z.string().nullable(),
+})
+export type Conversation = z.infer<typeof Conversation>
+
+/** The conversation that a chain added a message to; undefined when it added none. */
+export async function findConversation(api: Api, traces: readonly ServiceTrace[]): Promise<Conversation | undefined> {
+  const added = traces.flatMap((trace) => trace.events).find((event) => event.type === messageAdded.type)
+  return added && api.find(`/v1/conversations/${added.key}`, Conversation)
+}
 
 /** Which chains an id of any kind belongs to: of an event, a receipt, a message here or at the provider. Newest first. */
 export async function findCorrelations(api: Api, services: readonly string[], id: string): Promise<string[]> {

@@ -2,7 +2,7 @@ import type { Api } from '../api.ts'
 import { failure } from '../failure.ts'
 import type { AnyService } from '../services.ts'
 import { buildChain, type Chain } from './chain.ts'
-import { collectTraces, findCorrelations, findReceipt } from './collect.ts'
+import { collectTraces, findConversation, findCorrelations, findReceipt } from './collect.ts'
 import type { Hearer } from './stops.ts'
 
 /** Every handler with what it hears. */
@@ -41,6 +41,7 @@ export async function readChain(api: Api, services: readonly AnyService[], corre
     correlationId,
     traces,
     receipt: await findReceipt(api, receiptId),
+    conversation: await findConversation(api, traces),
     hearers: hearersOf(services),
     now: Date.now(),
   })

@@ -12,13 +12,13 @@ export function timelineLines(chain: Chain): string[] {
   const told = chain.steps.map((step) => ({ step, text: sentence(step) }))
   const textWidth = Math.min(100, Math.max(0, ...told.map(({ text }) => text.length)))
   return told.map(({ step, text }) =>
-    `${padMs(step.startedAt - chain.startedAt)}  ${step.service.padEnd(serviceWidth)}  ${text.padEnd(textWidth)}  ${shortId(step.subject)}`.trimEnd(),
+    `${padMs(step.startedAt - chain.startedAt)}  ${step.service.padEnd(serviceWidth)}  ${text.padEnd(textWidth)}  ${step.kind === 'effect' ? step.subject : shortId(step.subject)}`.trimEnd(),
   )
 }
 
 function sentence(step: Step): string {
   const results = [
-    ...step.stated.map((event) => event.type),
+    ...counted(step.stated.map((event) => event.type)),
     ...step.asked.map((job) => `job ${job.name}${job.delayMs > 0 ? ` in ${job.delayMs} ms` : ''}`),
   ]
   const so = results.length > 0 ? ` → ${results.join(', ')}` : ''
@@ -33,6 +33,11 @@ function sentence(step: Step): string {
     case 'effect':
       return `calls out: ${step.name}, ${step.state}${step.state === 'confirmed' ? ` after ${tookMs} ms` : ''}${step.detail === null ? '' : ` (${step.detail})`}`
   }
+}
+
+/** `a, b ×2`: one commit may state the same kind of fact several times. */
+function counted(types: readonly string[]): string[] {
+  return [...Map.groupBy(types, (type) => type)].map(([type, same]) => (same.length > 1 ? `${type} ×${same.length}` : type))
 }
 
 /** Why a chain does not go on, what needs a person first; empty when it ran to its end. */

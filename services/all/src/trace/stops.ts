@@ -1,4 +1,5 @@
-import type { Receipt, ServiceTrace, TraceEffect, TraceJob } from './collect.ts'
+import type { ChainParts } from './chain.ts'
+import type { Conversation, Receipt, ServiceTrace, TraceEffect, TraceJob } from './collect.ts'
 
 /** A point at which a chain does not go on, and why. */
 export interface Stop {
@@ -28,11 +29,11 @@ const over = new Set(['redriven', 'dropped', 'recovered'])
 const at = (moment: string) => Date.parse(moment)
 
 /** Everything that keeps a chain from being finished; empty when it ran to its end. */
-export function findStops(
-  chain: { traces: readonly ServiceTrace[]; receipt: Receipt | undefined; hearers: readonly Hearer[]; now: number },
-  events: ReadonlyMap<string, EventFact>,
-): Stop[] {
-  const stops = chain.receipt ? receiptStops(chain.receipt) : []
+export function findStops(chain: ChainParts, events: ReadonlyMap<string, EventFact>): Stop[] {
+  const stops = [
+    ...(chain.receipt ? receiptStops(chain.receipt) : []),
+    ...(chain.conversation ? personStops(chain.conversation, chain.traces) : []),
+  ]
   for (const trace of chain.traces) {
     stops.push(...letterStops(trace))
     for (const job of trace.jobs) stops.push(...jobStops(trace, job, chain.now))
@@ -53,6 +54,23 @@ function receiptStops(receipt: Receipt): Stop[] {
   if (receipt.eventCount > 0) return []
   if (receipt.duplicateCount > 0) return stop('states nothing', 'all of it had come before: a duplicate delivery')
   return stop(`is ${receipt.state}`, receipt.note ?? 'there is nothing in it that we use')
+}
+
+/** Silence that is meant: a person had taken the conversation before this message came. */
+function personStops(conversation: Conversation, traces: readonly ServiceTrace[]): Stop[] {
+  if (conversation.status !== 'with_person' || conversation.handedOverAt === null) return []
+  const added = traces.flatMap((trace) => trace.events).find((event) => event.key === conversation.id)
+  const wasEarlier = added !== undefined && at(conversation.handedOverAt) < at(added.time)
+  if (!wasEarlier || traces.some((trace) => trace.effects.length > 0)) return []
+  return [
+    {
+      service: 'inbox',
+      what: `no agent answers in conversation ${conversation.id}`,
+      why: `it is with a person since ${conversation.handedOverAt} (${conversation.handedOverReason ?? 'no reason is recorded'})`,
+      remedy: `answer it there, or give it back: PATCH /v1/conversations/${conversation.id} {"status":"open"}`,
+      passing: false,
+    },
+  ]
 }
 
 function letterStops(trace: ServiceTrace): Stop[] {

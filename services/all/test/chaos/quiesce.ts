@@ -27,7 +27,7 @@ const countsSql = allServices
     const schema = schemaOf(name)
     return `
     select '${name} outbox' as part, (select count(*) from ${schema}.outbox o, ${schema}.relay_cursor c where (o.xid, o.seq) > (c.xid, c.seq))::int as busy
-    union all select '${name} jobs', (select count(*) from ${jobSchemaOf(name)}.job_common where state < 'completed' and start_after < now() + interval '2 minutes')::int
+    union all select '${name} jobs', (select count(*) from ${jobSchemaOf(name)}.job_common where state in ('retry', 'active') or (state = 'created' and start_after < now() + interval '10 seconds'))::int
     union all select '${name} put-aside', (select count(*) from ${schema}.dead_letters where state in ('retrying', 'waiting'))::int`
   })
   .join(' union all ')

@@ -17,7 +17,7 @@ export interface Stage {
   /** How long the long ones last. */
   minutes: number
   /** What the checker is to forgive, collected by the scenarios so far. */
-  expected: Required<Pick<Expectations, 'isPlanted' | 'mayBeHandedOver'>> & {
+  expected: Required<Pick<Expectations, 'isPlanted' | 'isShuffled' | 'mayBeHandedOver'>> & {
     plant(match: string): void
     forgive(chat: string): void
   }
@@ -63,6 +63,7 @@ export async function openStage(options: WorldOptions & { seed: number; quick: b
       plant: (match) => planted.push(match),
       forgive: (chat) => forgiven.add(chat),
       isPlanted: ({ eventId, key }) => planted.some((match) => match === eventId || key.includes(match)),
+      isShuffled: (chat) => planted.includes(chat),
       mayBeHandedOver: (chat) => forgiven.has(chat),
     },
     async close() {

@@ -53,7 +53,7 @@ export interface AddedMessage {
 }
 
 /** Content as it is stored: the words apart, in a column of their own. */
-export function stored(content: MessageContent): StoredContent {
+function stored(content: MessageContent): StoredContent {
   const { text: _, ...rest } = content
   return rest
 }

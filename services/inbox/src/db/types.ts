@@ -33,7 +33,7 @@ export interface Customers {
   erasedAt: Timestamp | null
 }
 
-export interface CustomerIdentities {
+interface CustomerIdentities {
   organizationId: string
   id: string
   customerId: string
@@ -44,7 +44,7 @@ export interface CustomerIdentities {
   createdAt: GeneratedTimestamp
 }
 
-export interface Conversations {
+interface Conversations {
   organizationId: string
   id: string
   customerId: string
@@ -121,7 +121,7 @@ export interface Messages {
   erasedAt: Timestamp | null
 }
 
-export interface MessageStatusHistory {
+interface MessageStatusHistory {
   organizationId: string
   id: string
   messageId: string
@@ -132,7 +132,7 @@ export interface MessageStatusHistory {
   recordedAt: GeneratedTimestamp
 }
 
-export interface MessageEdits {
+interface MessageEdits {
   organizationId: string
   id: string
   messageId: string
@@ -144,7 +144,7 @@ export interface MessageEdits {
   changedAt: Timestamp
 }
 
-export interface MessageReactions {
+interface MessageReactions {
   organizationId: string
   messageId: string
   reactorId: string
@@ -180,7 +180,7 @@ export interface Consents {
   recordedAt: Timestamp
 }
 
-export interface ConsentStates {
+interface ConsentStates {
   organizationId: string
   customerId: string
   channel: Channel
@@ -190,14 +190,14 @@ export interface ConsentStates {
   consentId: string
 }
 
-export interface Suppressions {
+interface Suppressions {
   organizationId: string
   identityHash: string
   erasedBefore: Timestamp
   createdAt: GeneratedTimestamp
 }
 
-export interface Erasures {
+interface Erasures {
   organizationId: string
   id: string
   customerId: string
@@ -209,7 +209,7 @@ export interface Erasures {
   completedAt: Timestamp | null
 }
 
-export interface EventNotes {
+interface EventNotes {
   organizationId: string
   id: string
   eventId: string
@@ -219,7 +219,7 @@ export interface EventNotes {
 }
 
 /** The runtime's own table in this schema: read here by the live stream, never written. */
-export interface Outbox {
+interface Outbox {
   seq: Big
   xid: Big
   id: ColumnType<string, never, never>

@@ -89,7 +89,7 @@ export class Feed {
         const events = await this.#source.after(this.#cursor, batch)
         for (const event of events) {
           this.#cursor = event.cursor
-          for (const subscription of [...this.#listeners]) this.#hand(subscription, event)
+          for (const subscription of this.#listeners) this.#hand(subscription, event)
         }
         if (events.length === batch) this.#again = true
       }

@@ -1,8 +1,11 @@
+import type { Logger, ServiceDatabase } from '@parley/runtime'
 import { describe, expect, test, vi } from 'vitest'
 import type { StreamedEvent } from '../db/outbox.ts'
+import type { DB } from '../db/types.ts'
 import { type Cursor, formatCursor, isAfter, parseCursor } from './cursor.ts'
 import { Feed, type FeedSource, type Listener } from './feed.ts'
 import { eventText } from './plugin.ts'
+import { createStreams, maxStreamsPerOrganization } from './streams.ts'
 
 const event = (xid: number, seq: number): StreamedEvent => ({
   cursor: { xid: BigInt(xid), seq: BigInt(seq) },
@@ -130,5 +133,34 @@ describe('a feed', () => {
     broken = false
     await feed.wake()
     expect(seen).toEqual(['failed Error: away', '1-1'])
+  })
+})
+
+describe('the streams of a replica', () => {
+  const unsubscribe = vi.fn()
+  const database = { read: async () => ({ xid: 1n, seq: 0n }), onCommit: () => unsubscribe } as unknown as ServiceDatabase<DB>
+  const streams = () => createStreams({ database, log: {} as Logger })
+
+  test('are so many for one organization and no more, without a word to another', async () => {
+    const all = streams()
+    const join = (organization: string) => all.subscribe(organization, undefined, reader().listener)
+    const [leave] = await Promise.all(Array.from({ length: maxStreamsPerOrganization }, () => join('one')))
+    await expect(join('one')).rejects.toMatchObject({ code: 'too_many_requests' })
+    const leaveOther = await join('other')
+    leave?.()
+    leave?.()
+    await join('one')
+    await expect(join('one')).rejects.toMatchObject({ code: 'too_many_requests' })
+    leaveOther()
+    all.close()
+  })
+
+  test('leave nothing running when the last one goes', async () => {
+    unsubscribe.mockClear()
+    const all = streams()
+    const leave = await all.subscribe('one', undefined, reader().listener)
+    expect(unsubscribe).not.toHaveBeenCalled()
+    leave()
+    expect(unsubscribe).toHaveBeenCalledTimes(1)
   })
 })

@@ -15,7 +15,7 @@ export async function storeBatch(database: ServiceDatabase<DB>, deliveries: read
   const groups = [...Map.groupBy(deliveries, (delivery) => delivery.organizationId)].sort(([a], [b]) => (a < b ? -1 : 1))
   await database.transaction(groups[0]?.[0] ?? null, async (session) => {
     for (const [index, [organizationId, group]] of groups.entries()) {
-      if (index > 0) await session.useOrganization(organizationId)
+      if (index > 0) session.useOrganization(organizationId)
       for (const chunk of chunksOf(group)) {
         const results = await storeDeliveries(session.tx, organizationId, chunk)
         results.forEach((result, position) => stored.set(chunk[position] as Delivery, result))

@@ -2,6 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Scenario, Stage } from '../scenario.ts'
+import { until } from './until.ts'
 
 /** Runs `work` with customers writing all the while. */
 async function underLoad(stage: Stage, work: () => Promise<void>): Promise<void> {
@@ -60,20 +61,39 @@ export const streamIsDeleted: Scenario = {
   async run(stage) {
     const { world } = stage
     const rounds = stage.quick ? 1 : 5
-    await underLoad(stage, async () => {
-      const nc = await connect({ servers: world.broker.url })
-      try {
-        const manager = await jetstreamManager(nc)
+    const nc = await connect({ servers: world.broker.url })
+    try {
+      const manager = await jetstreamManager(nc)
+      await underLoad(stage, async () => {
         for (let round = 0; round < rounds; round++) {
           for await (const { name } of manager.consumers.list(world.stream)) await manager.consumers.delete(world.stream, name)
           await wait(2_000)
           await manager.streams.delete(world.stream)
           await wait(3_000)
         }
-      } finally {
-        await nc.close()
+      })
+      for (let round = 0; round < rounds; round++) {
+        await loseUnread(stage, () => manager.streams.delete(world.stream))
       }
-    })
-    return { rounds, note: '' }
+    } finally {
+      await nc.close()
+    }
+    return { rounds, note: 'under load, and with events in it that nobody had read' }
   },
+}
+
+/** The stream goes while the relay that filled it is idle and one service has not read it yet: somebody must put the events back. */
+async function loseUnread({ world, sender }: Stage, lose: () => Promise<unknown>): Promise<void> {
+  const agents = world.supervisor.live('agents').map(({ pid }) => pid)
+  for (const pid of agents) process.kill(pid, 'SIGSTOP')
+  try {
+    const sends = await Promise.all(Array.from({ length: 5 }, () => sender.newCustomer().writes()))
+    const added = `select 1 from inbox.messages where provider_message_id = any($1) and wants_reply`
+    await until('inbox had the messages', async () => (await world.sql(added, [sends.map(({ id }) => id)])).length === 5, 20_000)
+    const unpublished = `select 1 from inbox.outbox o, inbox.relay_cursor c where (o.xid, o.seq) > (c.xid, c.seq)`
+    await until('inbox published', async () => (await world.sql(unpublished)).length === 0, 20_000)
+    await lose()
+  } finally {
+    for (const pid of agents) process.kill(pid, 'SIGCONT')
+  }
 }
