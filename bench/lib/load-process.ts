@@ -3,17 +3,25 @@ import type { LoadResult, LoadTarget, LoadWish } from './load.ts'
 import { percentile } from './statistics.ts'
 import { serveWorker } from './worker.ts'
 
-/** Digits of the counters in a request: constant, so that its content-length is. */
+/** Digits of a number in a request: constant, so that its content-length is. The seconds of our time have as many. */
 const digits = 10
 
-/** The text of a request with a number of its own in the places the template leaves for it. */
-function requestMaker(target: LoadTarget): (number: number) => string {
-  const body = target.body
-  const length = Buffer.byteLength(body.replaceAll('{{n}}', '0'.repeat(digits)))
-  const headers = { host: '127.0.0.1', 'content-type': 'application/json', ...target.headers, 'content-length': String(length) }
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
-  const parts = [`POST ${target.path} HTTP/1.1`, ...head, '', body].join('\r\n').split('{{n}}')
-  return (number) => parts.join(String(number).padStart(digits, '0'))
+/** The text of a request with a number of its own, and the time, in the places the template leaves for them. */
+function requestMaker({ path, headers, body }: LoadTarget): (number: number) => string {
+  const sample = body.replaceAll(/\{\{(n|now)\}\}/g, '0'.repeat(digits))
+  const all = { host: '127.0.0.1', 'content-type': 'application/json', ...headers, 'content-length': String(Buffer.byteLength(sample)) }
+  const head = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
+  const template = [`POST ${path} HTTP/1.1`, ...head, '', body].join('\r\n')
+  let second = 0
+  let parts: string[] = []
+  return (number) => {
+    const now = Math.floor(Date.now() / 1000)
+    if (now !== second) {
+      second = now
+      parts = template.replaceAll('{{now}}', String(now)).split('{{n}}')
+    }
+    return parts.join(String(number).padStart(digits, '0'))
+  }
 }
 
 serveWorker<LoadTarget>(async (target) => {

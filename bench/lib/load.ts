@@ -1,6 +1,6 @@
 import type { Stage } from './stage.ts'
 
-/** Where the load goes. `{{n}}` in the body becomes a number of ten digits, another one for each request. ASCII only. */
+/** Where the load goes. In the body, `{{n}}` becomes a number of ten digits, another one for each request, and `{{now}}` the seconds since 1970. ASCII only. */
 export interface LoadTarget {
   url: string
   path: string

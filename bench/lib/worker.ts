@@ -1,8 +1,9 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 
-/** What a worker may be asked beside its own calls: its CPU time and memory. */
+/** What a worker may be asked beside its own calls. */
 export interface Usage {
+  /** CPU time since it was open: loading the code is no part of the work. */
   cpuMs: number
   rssMb: number
 }
@@ -90,13 +91,15 @@ export async function startWorker(file: URL, settings: unknown, options: { execA
 /** The other side: what a worker file does with the settings it is given. It ends with its parent. */
 export function serveWorker<Settings>(open: (settings: Settings) => Promise<Opened>): void {
   let opened: Opened | undefined
+  let cpuAtOpen = process.cpuUsage()
   const own: Record<string, (input: never) => Promise<unknown>> = {
     async open(settings: Settings) {
       opened = await open(settings)
+      cpuAtOpen = process.cpuUsage()
       return opened.ready
     },
     async usage(): Promise<Usage> {
-      const { user, system } = process.cpuUsage()
+      const { user, system } = process.cpuUsage(cpuAtOpen)
       return { cpuMs: (user + system) / 1000, rssMb: process.memoryUsage.rss() / 1024 ** 2 }
     },
     async close() {

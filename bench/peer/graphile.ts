@@ -15,7 +15,9 @@ const tables = `create table effects (effect_key text primary key, target text n
  */
 serveWorker<PeerSettings>(async ({ adminUrl, sinkUrl, concurrency, connections }) => {
   const pgPool = new pg.Pool({ connectionString: adminUrl, max: connections })
-  pgPool.on('error', (error) => void process.stderr.write(`${error.message}\n`))
+  const report = (error: Error) => void process.stderr.write(`${error.message}\n`)
+  pgPool.on('error', report)
+  pgPool.on('connect', (client) => client.on('error', report))
   // A line for each finished job, its default, would be unfair: ours logs none.
   const logger = new Logger(() => (level, message) => {
     if (level === 'error') process.stderr.write(`${message}\n`)

@@ -16,11 +16,13 @@ const loadConnections = 64
 /** Jobs at once, and connections to Postgres, of both sides. */
 const concurrency = 16
 const connections = 16
+/** A queue that polls every two seconds lets its last few jobs wait for that; in a burst that never ends nobody would see it. */
+const countedShare = 0.95
 
 /**
  * Webhook, durable, once-only effect in Postgres, HTTP out: what a user would pick instead (Fastify with graphile-worker on the same
  * Postgres) beside the same task on our runtime. A burst of webhooks comes in as fast as it is accepted; what counts is when
- * the last of their messages has reached the outside system.
+ * 95 % of their messages have reached the outside system.
  */
 export async function peer(stage: Stage): Promise<Omit<Figure, 'command'>> {
   const tasks = stage.quick ? 2_000 : 8_000
@@ -73,11 +75,13 @@ async function measure(stage: Stage, file: string, tasks: number): Promise<Measu
     const { startedAt } = await load.run({ connections: loadConnections, requests: tasks })
     const giveUpAt = performance.now() + deadlineMs
     for (;;) {
-      const { distinct, repeated, lastNewAt } = (await sink.call('count')) as { distinct: number; repeated: number; lastNewAt: number }
-      if (repeated > 0) throw new Error(`peer (${file}): ${repeated} messages went out twice.`)
+      const distinct = (await sink.call('count')) as number
       if (distinct === tasks) {
         const cpuMs = (await worker.usage()).cpuMs - before
-        return { completedPerSecond: (tasks / (lastNewAt - startedAt)) * 1000, cpuMsPerTask: cpuMs / tasks }
+        const { newAt, repeated } = (await sink.call('arrivals')) as { newAt: number[]; repeated: number }
+        if (repeated > 0) throw new Error(`peer (${file}): ${repeated} messages went out twice.`)
+        const most = Math.floor(tasks * countedShare)
+        return { completedPerSecond: (most / ((newAt[most - 1] ?? Number.NaN) - startedAt)) * 1000, cpuMsPerTask: cpuMs / tasks }
       }
       if (performance.now() > giveUpAt) throw new Error(`peer (${file}): ${distinct} of ${tasks} messages after ${deadlineMs} ms.`)
       await wait(20)

@@ -55,7 +55,7 @@ export function peerService(options: { sinkUrl: string; concurrency: number; org
         maxItems: 128,
         maxConcurrent: 2,
         async run(rows) {
-          await database.transaction(organizationId, (session) => insertOutbox(session as never, rows))
+          await database.transaction(organizationId, async (session) => insertOutbox(session as never, rows))
           database.wake()
           return rows.map(() => undefined)
         },

@@ -3,8 +3,6 @@ import {
   AckPolicy,
   DeliverPolicy,
   DiscardPolicy,
-  jetstream,
-  type JetStreamClient,
   JetStreamApiCodes,
   JetStreamApiError,
   type JetStreamManager,
@@ -12,7 +10,7 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream'
-import { connect, type Msg, type NatsConnection, nanos, type Subscription } from '@nats-io/transport-node'
+import { connect, headers, type Msg, type NatsConnection, nanos, type Subscription } from '@nats-io/transport-node'
 import { describe } from './errors.ts'
 import type { Logger } from './log.ts'
 
@@ -95,6 +93,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     pingInterval: 5_000,
     maxPingOut: 2,
     ignoreClusterUpdates: true,
+    // Building a stack for each request, in case it fails, cost more than the request.
+    noAsyncTraces: true,
   })
   const version = nc.info?.version ?? '0.0.0'
   if (version.localeCompare(oldestServer, undefined, { numeric: true }) < 0) {
@@ -103,7 +103,6 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       `nats-server ${version} is too old: ${oldestServer} or newer is needed, because older ones cannot fsync before they acknowledge.`,
     )
   }
-  const js: JetStreamClient = jetstream(nc, { timeout: 5_000 })
   const jsm: JetStreamManager = await jetstreamManager(nc, { timeout: 5_000, checkAPI: false })
   void watch(nc, log)
 
@@ -146,9 +145,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     stream,
     connected: () => !nc.isClosed() && nc.getServer() !== '' && !reconnecting.has(nc),
     ensureStream,
-    async publish(subject, id, payload) {
-      await js.publish(subject, payload, { msgID: id, timeout: 5_000, expect: { streamName: stream } })
-    },
+    publish: publisher(nc, stream),
     readLane: (reader) => readLane(nc, jsm, options, stream, readers, reader),
     poke(topic) {
       if (!nc.isClosed()) nc.publish(`poke.${root}.${encodeToken(topic)}`)
@@ -191,6 +188,71 @@ async function watch(nc: NatsConnection, log: Logger): Promise<void> {
     }
     if (status.type === 'error') log.warn({ err: describe(status.error) }, 'the broker reported an error')
   }
+}
+
+/** Why the broker did not say that it stored an event: it may have, so the same id is published again. */
+class PublishFailed extends Error {
+  override name = 'PublishFailed'
+}
+
+const publishTimeoutMs = 5_000
+
+/**
+ * Publishes with the broker's acknowledgement. The library's own `publish` opens a request with error objects and timers for each
+ * message, an eighth of a hop's cost; here one subscription takes all answers and one timer watches over them.
+ */
+function publisher(nc: NatsConnection, stream: string): Bus['publish'] {
+  const inbox = `_INBOX.ack.${Math.random().toString(36).slice(2)}`
+  const waiting = new Map<string, { since: number; resolve(): void; reject(error: Error): void }>()
+  let serial = 0
+
+  function settle(token: string, problem: string | undefined): void {
+    const entry = waiting.get(token)
+    if (!entry) return
+    waiting.delete(token)
+    if (problem === undefined) entry.resolve()
+    else entry.reject(new PublishFailed(problem))
+  }
+
+  nc.subscribe(`${inbox}.*`, {
+    callback: (error, message) => {
+      if (error) return
+      const token = message.subject.slice(inbox.length + 1)
+      if (message.headers?.code === 503) return settle(token, 'There is no stream for this event.')
+      const answer = message.json<{ stream?: string; seq?: number; error?: { description?: string } }>()
+      settle(
+        token,
+        answer.error || !answer.seq ? `The broker refused it: ${answer.error?.description ?? 'no sequence'}` : undefined,
+      )
+    },
+  })
+  // Map keeps insertion order: the first that is not late ends the look.
+  const watch = setInterval(() => {
+    const late = performance.now() - publishTimeoutMs
+    for (const [token, entry] of waiting) {
+      if (entry.since > late) return
+      settle(token, 'The broker did not answer in time.')
+    }
+  }, 250)
+  watch.unref()
+  void nc.closed().then(() => {
+    clearInterval(watch)
+    for (const token of waiting.keys()) settle(token, 'The connection to the broker was closed.')
+  })
+
+  return (subject, id, payload) =>
+    new Promise((resolve, reject) => {
+      const token = (serial++).toString(36)
+      const meta = headers()
+      meta.set('Nats-Msg-Id', id)
+      meta.set('Nats-Expected-Stream', stream)
+      waiting.set(token, { since: performance.now(), resolve, reject })
+      try {
+        nc.publish(subject, payload, { reply: `${inbox}.${token}`, headers: meta })
+      } catch (error) {
+        settle(token, describe(error).message)
+      }
+    })
 }
 
 /**

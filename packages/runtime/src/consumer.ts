@@ -148,7 +148,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       const toRun = await claim(session, items, only)
       crashPoint('consumer.after_inbox')
       for (const organizationId of new Set(items.flatMap((item) => item.event?.organizationId ?? []))) {
-        await session.useOrganization(organizationId)
+        session.useOrganization(organizationId)
         const from = { rows: unit.rows.length, jobs: unit.jobs.length }
         for (const item of items) {
           if (item.event?.organizationId !== organizationId) continue
@@ -159,12 +159,12 @@ export function startConsumer(options: ConsumerOptions): Consumer {
             outcomes.push({ handler: handler.name, outcome })
           }
         }
-        await unit.flush(session, options.inserter, from)
+        unit.flush(session, options.inserter, from)
       }
       for (const item of items)
         if (item.problem)
           await recordPoison(session, { ...item, lane: item.lane.lane, problem: item.problem, types, log, serviceName })
-      await leases.movePositions(session, new Map(items.map((item) => [item.lane, item.message.sequence])))
+      leases.movePositions(session, new Map(items.map((item) => [item.lane, item.message.sequence])))
       crashPoint('consumer.before_commit')
     })
     crashPoint('consumer.after_commit')
@@ -251,7 +251,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
         attempts: 1,
         delayMs: next.dead ? 0 : next.delayMs,
       })
-      await leases.movePositions(session, new Map([[item.lane, item.message.sequence]]))
+      leases.movePositions(session, new Map([[item.lane, item.message.sequence]]))
     })
     item.lane.position = Math.max(item.lane.position, item.message.sequence)
     meters.handled().add(1, { service: serviceName, handler: handler.name, outcome: next.dead ? 'dead' : 'parked' })

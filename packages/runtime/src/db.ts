@@ -9,6 +9,7 @@ import {
   PostgresQueryCompiler,
   type QueryResult,
 } from 'kysely'
+import type { Writable } from 'node:stream'
 import pg from 'pg'
 import { classify } from './errors.ts'
 import type { Logger } from './log.ts'
@@ -18,9 +19,14 @@ import type { Tx } from './types.ts'
 export interface Session<DB> {
   tx: Tx<DB>
   /** From here on, row-level security shows this organization only. */
-  useOrganization(organizationId: string): Promise<void>
+  useOrganization(organizationId: string): void
   /** Plain SQL with stable text: prepared once per connection. */
   query<Row>(text: string, values?: unknown[]): Promise<Row[]>
+  /**
+   * A statement whose answer nobody waits for: it travels with the next one, or with the commit, in one flight. When it fails the
+   * transaction fails, with `failure` (its own error by default).
+   */
+  send(text: string, values?: unknown[], failure?: (error: unknown) => unknown): void
 }
 
 export interface Database<DB> {
@@ -102,6 +108,46 @@ function kyselyOn<DB>(client: pg.ClientBase): Kysely<DB> {
   })
 }
 
+/** Statements of one transaction that are under way and that nobody awaits on their own. */
+function createFlight(client: pg.PoolClient) {
+  const underWay: Promise<unknown>[] = []
+  let failed: { error: unknown } | undefined
+  // pg writes each statement to the socket on its own; corked until the end of the turn, they are one system call.
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection
+  let corked = false
+  function gather(): void {
+    if (corked) return
+    corked = true
+    stream.cork()
+    process.nextTick(() => {
+      corked = false
+      stream.uncork()
+    })
+  }
+  return {
+    gather,
+    send(text: string, values: unknown[] = [], failure: (error: unknown) => unknown = (error) => error): void {
+      gather()
+      const answer = values.length === 0 ? client.query(text) : run(client, text, values)
+      underWay.push(
+        answer.catch((error: unknown) => {
+          failed ??= { error: failure(error) }
+        }),
+      )
+    },
+    /** Resolves when all have been answered; rejects with the first failure. */
+    async landed(last: Promise<unknown>): Promise<void> {
+      await Promise.all([...underWay, last.catch(() => undefined)])
+      if (failed) throw failed.error
+    },
+    /** The first failure among them, once all have been answered. */
+    async failure(): Promise<unknown> {
+      await Promise.all(underWay)
+      return failed?.error
+    },
+  }
+}
+
 export interface DatabaseOptions {
   url: string
   /** Postgres schema, put first on the search path. */
@@ -121,6 +167,8 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    // Statements are written without waiting for the answer to the one before: begin, a lease's check and the first query leave together.
+    pipeline: true,
     // A server that stopped answering (paused machine, dead link) must not hold a request: reliability.md F12.
     query_timeout: 10_000,
   })
@@ -128,37 +176,46 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
   const kyselys = new WeakMap<pg.PoolClient, Kysely<DB>>()
 
+  function kyselyOf(client: pg.PoolClient): Kysely<DB> {
+    const known = kyselys.get(client)
+    if (known) return known
+    const fresh = kyselyOn<DB>(client)
+    kyselys.set(client, fresh)
+    return fresh
+  }
+
   async function transaction<T>(organizationId: string | null, work: (session: Session<DB>) => Promise<T>): Promise<T> {
     if (organizationId !== null) assertUuid(organizationId)
     const client = await pool.connect()
-    let kysely = kyselys.get(client)
-    if (!kysely) {
-      kysely = kyselyOn<DB>(client)
-      kyselys.set(client, kysely)
-    }
     let broken: Error | undefined
     const onError = (error: Error) => {
       broken = error
     }
     client.on('error', onError)
+    const flight = createFlight(client)
     try {
-      await client.query(
+      flight.send(
         organizationId === null ? 'begin' : `begin; select set_config('app.organization_id', '${organizationId}', true)`,
       )
       const result = await work({
-        tx: kysely,
+        tx: kyselyOf(client),
         query: async <Row>(text: string, values: unknown[] = []) => (await run<Row & object>(client, text, values)).rows,
-        useOrganization: async (id) => {
+        send: flight.send,
+        useOrganization(id) {
           assertUuid(id)
-          await run(client, `select set_config('app.organization_id', $1, true)`, [id])
+          flight.send(`select set_config('app.organization_id', $1, true)`, [id])
         },
       })
-      const committed = await client.query('commit')
+      flight.gather()
+      const committing = client.query('commit')
+      await flight.landed(committing)
       // Postgres answers COMMIT of a failed transaction with ROLLBACK and no error; taking that for success would lose work.
-      if (committed.command !== 'COMMIT')
+      if ((await committing).command !== 'COMMIT')
         throw new Error('The transaction was rolled back although no statement of it reported an error.')
       return result
-    } catch (error) {
+    } catch (thrown) {
+      // A statement behind a failed one says only that the transaction is aborted: the first failure is the reason.
+      const error = (await flight.failure()) ?? thrown
       if (classify(error) === 'outage') broken ??= error as Error
       if (!broken) {
         await client.query('rollback').catch((failure: Error) => {

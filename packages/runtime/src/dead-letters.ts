@@ -68,7 +68,7 @@ export async function recordPoison(
   poison.log.error({ err: describe(poison.problem), lane: poison.lane, type: wire.type }, 'a message on the bus is no event')
   meters.deadLetters().add(1, { service: poison.serviceName, handler: 'contract' })
   if (wire.organizationId === undefined) return
-  await session.useOrganization(wire.organizationId)
+  session.useOrganization(wire.organizationId)
   await session.query(
     `insert into dead_letters (id, organization_id, kind, handler, lane, key, event_id, type, payload, state, error_class, error, attempts)
      values ($1, $2, 'event', 'contract', $3, $4, $5, $6, $7, 'dead', 'permanent', $8, 1)`,

@@ -22,7 +22,7 @@ export interface JobPayload {
   data: unknown
 }
 
-export type JobInserter = (session: Session<never>, requests: readonly JobRequest[]) => Promise<void>
+export type JobInserter = (session: Session<never>, requests: readonly JobRequest[]) => void
 
 const payloadOf = (request: JobRequest): JobPayload => ({
   organizationId: request.organizationId,
@@ -52,7 +52,7 @@ export function jobInserter(serviceName: string, jobs: readonly Job<never, never
   const plain = insert('')
   const merging = insert(`on conflict (name, state, coalesce(singleton_key, '')) where state <= 'active' and policy = 'stately'
     do update set start_after = least(job_common.start_after, excluded.start_after)`)
-  return async (session, requests) => {
+  return (session, requests) => {
     if (requests.length === 0) return
     // One statement may touch a waiting row only once: of several requests for one key, the first speaks for all.
     const seen = new Set<string>()
@@ -73,7 +73,7 @@ export function jobInserter(serviceName: string, jobs: readonly Job<never, never
       })),
     )
     const kinds = new Set(rows.map((request) => stately.has(request.queue)))
-    if (kinds.has(false)) await session.query(plain, [list, false])
-    if (kinds.has(true)) await session.query(merging, [list, true])
+    if (kinds.has(false)) session.send(plain, [list, false])
+    if (kinds.has(true)) session.send(merging, [list, true])
   }
 }

@@ -7,6 +7,7 @@ import { deadQueue, jobSchemaOf } from './schema.ts'
 import { recordDeadJob } from './dead-letters.ts'
 import { currentTraceparent, inSpan, meters, observe, SpanKind } from './telemetry.ts'
 import type { CommitFn, Job, ReadFn } from './types.ts'
+import { divisionByZero } from './leases.ts'
 import { type JobInserter, jobInserter, type JobPayload } from './job-insert.ts'
 import { Unit } from './unit.ts'
 
@@ -17,6 +18,8 @@ interface Claimed {
   retry_limit: number
   expire_seconds: number
   data: JobPayload
+  /** Its last commit has completed it. */
+  ended?: boolean
 }
 
 export interface JobRunner {
@@ -161,7 +164,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
           () => execute(job, run),
         )
         crashPoint('job.before_settle')
-        await settle(run)
+        if (!run.ended) await settle(run)
       } catch (error) {
         outcome = await fail(job, run, error)
       } finally {
@@ -234,17 +237,19 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     const { organizationId, correlationId } = run.data
     const expiry = AbortSignal.timeout(run.expire_seconds * 1000)
     const read: ReadFn<never> = (work) => database.transaction(organizationId, (session) => work(session.tx))
-    const commit: CommitFn<never> = async (work) => {
-      const unit = new Unit(serviceName)
-      const result = await database.transaction(organizationId, async (session) => {
-        await holdLease(session, job.name, run)
-        const value = await work(session.tx, unit.tools({ organizationId, correlationId, causationId: run.id }))
-        await unit.flush(session, inserter)
-        return value
-      })
-      options.onCommitted(unit)
-      return result
-    }
+    const committing =
+      (guard: (session: Session<never>) => void): CommitFn<never> =>
+      async (work) => {
+        const unit = new Unit(serviceName)
+        const result = await database.transaction(organizationId, async (session) => {
+          guard(session)
+          const value = await work(session.tx, unit.tools({ organizationId, correlationId, causationId: run.id }))
+          unit.flush(session, inserter)
+          return value
+        })
+        options.onCommitted(unit)
+        return result
+      }
     const traceparent = currentTraceparent()
     crashPoint('job.after_lease')
     await job.run({
@@ -252,7 +257,12 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       organizationId,
       app: options.app as never,
       read,
-      commit,
+      commit: committing((session) => holdLease(session, job.name, run)),
+      async finish(work) {
+        const result = await committing((session) => endRun(session, job.name, run))(work)
+        run.ended = true
+        return result
+      },
       attempt: run.retry_count + 1,
       attempts: run.retry_limit + 1,
       signal: AbortSignal.any([expiry, abort.signal]),
@@ -263,13 +273,25 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     })
   }
 
-  /** Throws LeaseLost unless this try still holds the job; the row stays locked until the commit ends. */
-  async function holdLease(session: Session<never>, queue: string, run: Claimed): Promise<void> {
-    const held = await session.query(
-      `update ${schema}.job_common set heartbeat_on = now() where name = $1 and id = $2 and state = 'active' and retry_count = $3 returning 1`,
+  /** The commit fails with LeaseLost unless this try still holds the job; the row stays locked until it ends. */
+  const holdLease = (session: Session<never>, queue: string, run: Claimed) =>
+    guardRun(session, queue, run, `heartbeat_on = now()`)
+  /** As `holdLease`, and the job is completed by the same commit. */
+  const endRun = (session: Session<never>, queue: string, run: Claimed) =>
+    guardRun(session, queue, run, `state = 'completed', completed_on = now(), output = null`)
+
+  function guardRun(session: Session<never>, queue: string, run: Claimed, change: string): void {
+    // Dividing by zero fails the transaction when the job is not ours, so that nothing has to wait for the answer to this.
+    session.send(
+      `with held as (
+         update ${schema}.job_common set ${change} where name = $1 and id = $2 and state = 'active' and retry_count = $3 returning 1)
+       select 1 / (case when exists (select 1 from held) then 1 else 0 end)`,
       [queue, run.id, run.retry_count],
+      (error) =>
+        describe(error).code === divisionByZero
+          ? new LeaseLost(`Run ${run.retry_count + 1} of job ${run.id} no longer holds it.`)
+          : error,
     )
-    if (held.length === 0) throw new LeaseLost(`Run ${run.retry_count + 1} of job ${run.id} no longer holds it.`)
   }
 
   /** Decides what becomes of a failed run: nothing (not ours any more), a later try, or the dead letters. */
@@ -284,7 +306,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     try {
       if (final) {
         await database.transaction(run.data.organizationId, async (session) => {
-          await holdLease(session, job.name, run)
+          endRun(session, job.name, run)
           await recordDeadJob(session, {
             job: job.name,
             jobId: run.id,
@@ -294,7 +316,6 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
             errorClass: kind,
             attempts: run.retry_count + 1,
           })
-          await boss.complete(job.name, { id: run.id, retryCount: run.retry_count }, { dead: true }, { db: sessionDb(session) })
         })
         meters.deadLetters().add(1, { service: serviceName, handler: job.name })
         log.error(

@@ -15,6 +15,8 @@ export interface HeldLane {
   reader: LaneReader
   /** A group of its events is being committed. */
   busy: boolean
+  /** Something else than its next events comes first: no new group of them begins. */
+  reserved: boolean
   releasing: boolean
 }
 
@@ -25,10 +27,10 @@ export class LanesLost extends Error {
 
 export interface Leases {
   readonly held: ReadonlyMap<number, HeldLane>
-  /** In the commit's transaction: moves the lanes' positions. Throws LanesLost when a lane is somebody else's. */
-  movePositions(session: Session<never>, positions: ReadonlyMap<HeldLane, number>): Promise<void>
-  /** In a commit that moves no position: throws LanesLost unless the lane is ours, and keeps it so until the commit ends. */
-  confirm(session: Session<never>, lane: HeldLane): Promise<void>
+  /** In the commit's transaction: moves the lanes' positions. The commit fails with LanesLost when a lane is somebody else's. */
+  movePositions(session: Session<never>, positions: ReadonlyMap<HeldLane, number>): void
+  /** In a commit that moves no position: it fails with LanesLost unless the lane is ours, and stays so until the commit ends. */
+  confirm(session: Session<never>, lane: HeldLane): void
   stop(): Promise<void>
 }
 
@@ -47,6 +49,8 @@ export interface LeasesOptions {
 const leaseSeconds = 4
 const tickMs = 750
 const bufferPerLane = 256
+/** SQLSTATE by which a guard inside a pipelined transaction fails it. */
+export const divisionByZero = '22012'
 
 /**
  * Shares the lanes of a service among its replicas: each holds its part of the 16, renews it every 750 ms, and takes what lapsed
@@ -60,9 +64,11 @@ export function startLeases(options: LeasesOptions): Leases {
 
   async function tick(): Promise<void> {
     await database.query(`insert into replicas (id) values ($1) on conflict (id) do update set seen_at = now()`, [replicaId])
+    // Only lanes that are read here: one that is ours on paper alone (taken in a commit whose answer was lost, or let go while the
+    // database was away) would otherwise stay so for ever, and nobody would read it.
     const renewed = await database.query<{ lane: number; epoch: string }>(
-      `update lane_leases set expires_at = now() + $2 * interval '1 second' where holder = $1 returning lane, epoch`,
-      [replicaId, leaseSeconds],
+      `update lane_leases set expires_at = now() + $2 * interval '1 second' where holder = $1 and lane = any($3::smallint[]) returning lane, epoch`,
+      [replicaId, leaseSeconds, [...held.keys()]],
     )
     const mine = new Map(renewed.map((row) => [row.lane, row.epoch]))
     for (const lane of held.values()) if (mine.get(lane.lane) !== lane.epoch) await drop(lane)
@@ -104,6 +110,7 @@ export function startLeases(options: LeasesOptions): Leases {
       position,
       buffer: [],
       busy: false,
+      reserved: false,
       releasing: false,
       reader: bus.readLane({
         name: `${serviceName}-${number}-e${epoch}`,
@@ -146,6 +153,13 @@ export function startLeases(options: LeasesOptions): Leases {
     }
   }
 
+  /** What a failed guard means: the division by zero is ours, anything else is itself. */
+  function lostUnlessOurs(error: unknown, lanes: readonly HeldLane[]): unknown {
+    if (describe(error).code !== divisionByZero) return error
+    for (const lane of lanes) void drop(lane)
+    return new LanesLost('A lane of this commit belongs to another replica now.')
+  }
+
   let ticking: Promise<void> | undefined
   let lastTickAt = performance.now()
   const tickNow = () => {
@@ -169,25 +183,26 @@ export function startLeases(options: LeasesOptions): Leases {
 
   return {
     held,
-    async movePositions(session, positions) {
+    movePositions(session, positions) {
       const lanes = [...positions.keys()]
-      const moved = await session.query(
-        `update lane_leases l set position = v.position
-         from unnest($1::smallint[], $2::bigint[], $3::bigint[]) as v (lane, epoch, position)
-         where l.lane = v.lane and l.epoch = v.epoch and l.holder = $4 returning l.lane`,
-        [lanes.map((lane) => lane.lane), lanes.map((lane) => lane.epoch), [...positions.values()], replicaId],
+      // Dividing by zero fails the transaction when a lane is not ours, so that its commit needs no answer to this first.
+      session.send(
+        `with moved as (
+           update lane_leases l set position = v.position
+           from unnest($1::smallint[], $2::bigint[], $3::bigint[]) as v (lane, epoch, position)
+           where l.lane = v.lane and l.epoch = v.epoch and l.holder = $4 returning 1)
+         select 1 / (case when (select count(*) from moved) = $5 then 1 else 0 end)`,
+        [lanes.map((lane) => lane.lane), lanes.map((lane) => lane.epoch), [...positions.values()], replicaId, lanes.length],
+        (error) => lostUnlessOurs(error, lanes),
       )
-      if (moved.length === lanes.length) return
-      for (const lane of lanes) void drop(lane)
-      throw new LanesLost('A lane of this group belongs to another replica now.')
     },
-    async confirm(session, lane) {
-      const own = await session.query(`select 1 from lane_leases where lane = $1 and holder = $2 and epoch = $3 for update`, [
-        lane.lane,
-        replicaId,
-        lane.epoch,
-      ])
-      if (own.length === 0) throw new LanesLost('The lane belongs to another replica now.')
+    confirm(session, lane) {
+      session.send(
+        `with own as (select 1 from lane_leases where lane = $1 and holder = $2 and epoch = $3 for update)
+         select 1 / (case when exists (select 1 from own) then 1 else 0 end)`,
+        [lane.lane, replicaId, lane.epoch],
+        (error) => lostUnlessOurs(error, [lane]),
+      )
     },
     async stop() {
       stopping = true

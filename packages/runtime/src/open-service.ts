@@ -73,7 +73,7 @@ export async function openService(service: AnyService, settings: unknown, shared
           session.tx,
           unit.tools({ organizationId: origin.organizationId, correlationId, causationId: origin.causationId }),
         )
-        await unit.flush(session, jobs.inserter)
+        unit.flush(session, jobs.inserter)
         return value
       })
       news.committed(unit)

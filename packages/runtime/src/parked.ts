@@ -36,7 +36,7 @@ export interface ParkedOptions {
   newUnit(): Unit
   /** Runs the handler in the open transaction. */
   invoke(session: Session<never>, unit: Unit, event: Event, handler: AnyHandler): Promise<void>
-  flush(session: Session<never>, unit: Unit): Promise<void>
+  flush(session: Session<never>, unit: Unit): void
   onCommitted(unit: Unit): void
 }
 
@@ -110,7 +110,7 @@ export function startParked(options: ParkedOptions): Parked {
     if (!handler) throw new Error(`There is no handler '${row.handler}' any more.`)
     const event = fromEnvelope(JSON.parse(row.envelope))
     return database.transaction(row.organization_id, async (session) => {
-      await options.leases().confirm(session, lane)
+      options.leases().confirm(session, lane)
       const first = await session.query(
         `insert into handled (event_id, handler) values ($1, $2) on conflict do nothing returning 1`,
         [event.id, handler.name],
@@ -121,7 +121,7 @@ export function startParked(options: ParkedOptions): Parked {
         [row.organization_id, row.id],
       )
       const more = await promote(session, row)
-      await options.flush(session, unit)
+      options.flush(session, unit)
       return more
     })
   }
@@ -132,7 +132,7 @@ export function startParked(options: ParkedOptions): Parked {
     const next = nextTry(errorClass, attempts)
     const what: ErrorText = describe(error)
     const more = await database.transaction(row.organization_id, async (session) => {
-      await options.leases().confirm(session, lane)
+      options.leases().confirm(session, lane)
       await session.query(
         `update dead_letters set state = $3, last_at = now(), attempts = $4, error_class = $5, error = $6, next_at = now() + $7 * interval '1 ms'
          where organization_id = $1 and id = $2`,

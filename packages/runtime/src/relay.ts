@@ -15,7 +15,6 @@ interface Row {
   organization_id: string
   key: string
   envelope: string
-  ready: boolean
   age: number
 }
 
@@ -55,6 +54,8 @@ export function startRelay(options: RelayOptions): Relay {
   let leading = false
   let caughtUp = false
   let oldestWaitingSeconds = 0
+  /** How often in a row everything new was above the horizon. */
+  let heldBack = 0
   let woken = true
   /** Where this leader is; nobody else moves it while the advisory lock is held. */
   let cursor = { xid: '0', seq: '0' }
@@ -74,6 +75,7 @@ export function startRelay(options: RelayOptions): Relay {
 
   function wake(): void {
     woken = true
+    caughtUp = false
     wakeSleeper?.()
   }
 
@@ -175,28 +177,40 @@ export function startRelay(options: RelayOptions): Relay {
     if (failure !== undefined) throw failure
   }
 
+  /** Nothing can be published: either nothing is there, or it is above the horizon, where some transaction is still open. */
+  async function waitForMore(connection: pg.Client): Promise<void> {
+    const { rows } = await connection.query<{ age: number | null }>({
+      name: 'relay-held-back',
+      text: `select extract(epoch from now() - o.created_at)::float8 as age from outbox o where (o.xid, o.seq) > ($1::xid8, $2::bigint) order by o.xid, o.seq limit 1`,
+      values: [cursor.xid, cursor.seq],
+    })
+    oldestWaitingSeconds = rows[0]?.age ?? 0
+    caughtUp = rows.length === 0 && !woken
+    // Open for a millisecond or two, usually; the longer it lasts, the less often it is worth asking.
+    if (rows.length > 0) await pause(Math.min(2 ** ++heldBack, 50))
+    else await sleep(options.pollMs * (0.8 + Math.random() * 0.4))
+  }
+
   async function step(connection: pg.Client): Promise<void> {
     woken = false
     const { rows } = await connection.query<Row>({
       name: 'relay-next',
       text: `select o.seq, o.xid, o.id, o.lane, o.type, o.organization_id, o.key, o.envelope::text as envelope,
-               o.xid < pg_snapshot_xmin(pg_current_snapshot()) as ready, extract(epoch from now() - o.created_at)::float8 as age
+               extract(epoch from now() - o.created_at)::float8 as age
              from outbox o
-             where (o.xid, o.seq) > ($1::xid8, $2::bigint)
+             where (o.xid, o.seq) > ($1::xid8, $2::bigint) and o.xid < pg_snapshot_xmin(pg_current_snapshot())
              order by o.xid, o.seq limit ${batchSize}`,
       values: [cursor.xid, cursor.seq],
     })
-    const ready = rows.filter((row) => row.ready)
-    oldestWaitingSeconds = rows[0]?.age ?? 0
-    caughtUp = rows.length === 0
-    const last = ready.at(-1)
+    const last = rows.at(-1)
     if (!last) {
-      // Rows above the horizon: some transaction is still open, usually for a millisecond or two.
-      if (rows.length > 0) await pause((rows[0]?.age ?? 0) > 1 ? 50 : 2)
-      else await sleep(options.pollMs * (0.8 + Math.random() * 0.4))
+      await waitForMore(connection)
       return
     }
-    await publishAll(ready)
+    caughtUp = false
+    heldBack = 0
+    oldestWaitingSeconds = rows[0]?.age ?? 0
+    await publishAll(rows)
     crashPoint('relay.after_publish')
     crashPoint('relay.before_mark')
     cursor = { xid: last.xid, seq: last.seq }

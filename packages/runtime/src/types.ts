@@ -91,6 +91,8 @@ export interface JobContext<App, DB, Data> {
   read: ReadFn<DB>
   /** Fenced: once this run has lost its lease, it throws LeaseLost and writes nothing. */
   commit: CommitFn<DB>
+  /** As `commit`, and ends the run in the same transaction: nothing can come between its last words and its end. Return after it. */
+  finish: CommitFn<DB>
   /** Which try this is, from 1, and how many there will be. */
   attempt: number
   attempts: number

@@ -63,9 +63,9 @@ export function outboxRow<Data>(
 }
 
 /** Appends events to the outbox of the session's service, in order, as one statement. */
-export async function insertOutbox(session: Session<never>, rows: readonly OutboxRow[]): Promise<void> {
+export function insertOutbox(session: Session<never>, rows: readonly OutboxRow[]): void {
   if (rows.length === 0) return
-  await session.query(
+  session.send(
     `insert into outbox (id, organization_id, lane, type, key, correlation_id, envelope)
      select * from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::json[])`,
     [
@@ -110,13 +110,9 @@ export class Unit {
     }
   }
 
-  /** Writes what was collected for the session's current organization; the caller commits afterwards. */
-  async flush(
-    session: Session<never>,
-    inserter: JobInserter,
-    from: { rows: number; jobs: number } = { rows: 0, jobs: 0 },
-  ): Promise<void> {
-    await insertOutbox(session, this.rows.slice(from.rows))
-    await inserter(session, this.jobs.slice(from.jobs))
+  /** Sends what was collected for the session's current organization; it is written when the caller's commit succeeds. */
+  flush(session: Session<never>, inserter: JobInserter, from: { rows: number; jobs: number } = { rows: 0, jobs: 0 }): void {
+    insertOutbox(session, this.rows.slice(from.rows))
+    inserter(session, this.jobs.slice(from.jobs))
   }
 }

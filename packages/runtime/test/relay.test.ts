@@ -20,7 +20,7 @@ test('a relay that meets a new stream skips no event of a transaction that is st
     log: openLog({ name: 'test', level: 'silent' }),
   })
   const origin = { organizationId: world.organizationId, correlationId: randomUUIDv7(), causationId: undefined }
-  const state = (session: Session<never>, note: string) =>
+  const state = async (session: Session<never>, note: string) =>
     insertOutbox(session, [outboxRow('counter', origin, counterBumped, { counter: note, note })])
   try {
     const begun = gate()
