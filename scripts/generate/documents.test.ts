@@ -1,3 +1,6 @@
+import { createRequire } from 'node:module'
+import { Ajv } from 'ajv'
+import addFormats from 'ajv-formats'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { allEvents } from '../../packages/contracts/src/index.ts'
@@ -38,6 +41,15 @@ describe('docs/asyncapi.json', () => {
     ],
     '1.2.3',
   )
+
+  test('is a valid AsyncAPI 3.0 document by the specification’s own schema', () => {
+    const schema = createRequire(import.meta.url)('@asyncapi/specs/schemas/3.0.0-without-$id.json') as object
+    const ajv = new Ajv({ strict: false, allErrors: true })
+    addFormats.default(ajv)
+    const validate = ajv.compile(schema)
+    expect(validate(document) ? [] : validate.errors?.slice(0, 3)).toEqual([])
+    expect(validate({ ...document, channels: { wrong: { address: 5 } } })).toBe(false)
+  })
 
   test('has a channel per type and a message per version, and every reference leads somewhere', () => {
     expect(Object.keys(document['channels'] as JsonObject)).toEqual([...new Set(events.map(({ type }) => type))].toSorted())
