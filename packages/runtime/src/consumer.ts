@@ -67,6 +67,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     leases: () => leases,
     newUnit: () => new Unit(serviceName),
     invoke,
+    exclusively,
     flush: (session, unit) => unit.flush(session, options.inserter),
   })
   const leases = startLeases({ ...options, types, onTaken: (lanes) => parked.remember(lanes), onMessage: schedule })
@@ -77,7 +78,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     while (groups < groupsAtOnce) {
       const items: LaneItem[] = []
       for (const lane of leases.held.values()) {
-        if (lane.busy || lane.releasing || lane.buffer.length === 0) continue
+        if (lane.busy || lane.reserved || lane.releasing || lane.buffer.length === 0) continue
         lane.busy = true
         for (const message of lane.buffer.splice(0, largestGroup - items.length)) items.push(readItem(lane, message))
         lane.reader.resume()
@@ -90,6 +91,20 @@ export function startConsumer(options: ConsumerOptions): Consumer {
         for (const lane of new Set(items.map((item) => item.lane))) lane.busy = false
         schedule()
       })
+    }
+  }
+
+  /** Runs something between two groups of a lane. */
+  async function exclusively(lane: HeldLane, work: () => Promise<void>): Promise<void> {
+    lane.reserved = true
+    while (lane.busy) await new Promise((resolve) => setTimeout(resolve, 2))
+    lane.busy = true
+    try {
+      await work()
+    } finally {
+      lane.busy = false
+      lane.reserved = false
+      schedule()
     }
   }
 
@@ -109,7 +124,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       const handlers = item.event ? handlersOf(item.event) : []
       try {
         if (handlers.length === 0) await commitItems([item])
-        for (const handler of handlers) await oneHandler(item, handler)
+        for (const handler of handlers) await oneHandler(item, handler, handler === handlers.at(-1))
       } catch (error) {
         if (error instanceof LanesLost) return
         return waitOut(items.slice(index), error)
@@ -118,13 +133,22 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   }
 
   /** Throws only LanesLost and what is our own infrastructure's fault; the handler's own failure puts the event aside. */
-  async function oneHandler(item: LaneItem, handler: AnyHandler): Promise<void> {
+  async function oneHandler(item: LaneItem, handler: AnyHandler, isLast: boolean): Promise<void> {
     try {
-      await commitItems([item], handler)
+      await commitItems([item], handler, isLast)
     } catch (error) {
       if (error instanceof LanesLost || classify(error) === 'outage') throw error
-      await setAside(item, handler, error)
+      await setAside(item, handler, error, isLast)
     }
+  }
+
+  /** Where lanes stand after these items: past an event only when the last of its handlers has had it. */
+  function positionsAfter(items: LaneItem[], isLast: boolean): Map<HeldLane, number> {
+    return new Map(items.map(({ lane, message }) => [lane, isLast ? message.sequence : lane.position]))
+  }
+
+  function notePositions(items: LaneItem[], isLast: boolean): void {
+    for (const [lane, position] of positionsAfter(items, isLast)) lane.position = Math.max(lane.position, position)
   }
 
   /** Puts events back in front of their lanes until the database answers again. */
@@ -140,7 +164,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   }
 
   /** One transaction for all items, or for one handler of one item. */
-  async function commitItems(items: LaneItem[], only?: AnyHandler): Promise<void> {
+  async function commitItems(items: LaneItem[], only?: AnyHandler, isLast = true): Promise<void> {
     const started = performance.now()
     const unit = new Unit(serviceName)
     const outcomes: { handler: string; outcome: string }[] = []
@@ -164,11 +188,11 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       for (const item of items)
         if (item.problem)
           await recordPoison(session, { ...item, lane: item.lane.lane, problem: item.problem, types, log, serviceName })
-      leases.movePositions(session, new Map(items.map((item) => [item.lane, item.message.sequence])))
+      leases.movePositions(session, positionsAfter(items, isLast))
       crashPoint('consumer.before_commit')
     })
     crashPoint('consumer.after_commit')
-    for (const item of items) item.lane.position = Math.max(item.lane.position, item.message.sequence)
+    notePositions(items, isLast)
     for (const { handler, outcome } of outcomes) meters.handled().add(1, { service: serviceName, handler, outcome })
     meters.handling().record((performance.now() - started) / 1000, { service: serviceName })
     options.onCommitted(unit)
@@ -234,7 +258,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     )
   }
 
-  async function setAside(item: LaneItem, handler: AnyHandler, error: unknown): Promise<void> {
+  async function setAside(item: LaneItem, handler: AnyHandler, error: unknown, isLast: boolean): Promise<void> {
     const { event } = item
     if (!event) throw error
     const errorClass = classify(error)
@@ -251,9 +275,9 @@ export function startConsumer(options: ConsumerOptions): Consumer {
         attempts: 1,
         delayMs: next.dead ? 0 : next.delayMs,
       })
-      leases.movePositions(session, new Map([[item.lane, item.message.sequence]]))
+      leases.movePositions(session, positionsAfter([item], isLast))
     })
-    item.lane.position = Math.max(item.lane.position, item.message.sequence)
+    notePositions([item], isLast)
     meters.handled().add(1, { service: serviceName, handler: handler.name, outcome: next.dead ? 'dead' : 'parked' })
     const about = { err: error, eventId: event.id, type: event.type, errorClass }
     if (next.dead) {

@@ -37,6 +37,8 @@ export interface ParkedOptions {
   /** Runs the handler in the open transaction. */
   invoke(session: Session<never>, unit: Unit, event: Event, handler: AnyHandler): Promise<void>
   flush(session: Session<never>, unit: Unit): void
+  /** Runs `work` while no group of the lane is under way: one that put an event behind this key's last would leave it there. */
+  exclusively(lane: HeldLane, work: () => Promise<void>): Promise<void>
   onCommitted(unit: Unit): void
 }
 
@@ -86,7 +88,7 @@ export function startParked(options: ParkedOptions): Parked {
     )
     for (const row of due) {
       const lane = held.get(row.lane)
-      if (lane && !stopping) await tryOne(row, lane)
+      if (lane && !stopping) await options.exclusively(lane, () => tryOne(row, lane))
     }
     if (due.length === pageSize) setImmediate(() => void retry())
   }
