@@ -21,6 +21,8 @@ export interface Bus {
   connected(): boolean
   /** Makes the stream if it is missing; resolves with the moment of its creation, its identity: a new one means a lost one. */
   ensureStream(): Promise<string>
+  /** Calls `listener` when the stream may have become another one: somebody made it anew, or the broker was away. */
+  onStreamDoubt(listener: () => void): () => void
   /** Resolves once the broker has stored the event (fsynced). Rejects within 5 s; the outcome is then unknown, so publish again with the same id. */
   publish(subject: string, id: string, payload: string): Promise<void>
   /** Reads one lane from the event after `position` on, in order, until stopped. */
@@ -104,7 +106,11 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     )
   }
   const jsm: JetStreamManager = await jetstreamManager(nc, { timeout: 5_000, checkAPI: false })
-  void watch(nc, log)
+  const doubters = new Set<() => void>()
+  const doubt = () => {
+    for (const listener of doubters) listener()
+  }
+  void watch(nc, log, doubt)
 
   const streamConfig = {
     name: stream,
@@ -137,6 +143,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   nc.subscribe(streamNews, {
     callback: () => {
       for (const reader of readers) reader.reopen('a new stream')
+      doubt()
     },
   })
 
@@ -145,6 +152,10 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     stream,
     connected: () => !nc.isClosed() && nc.getServer() !== '' && !reconnecting.has(nc),
     ensureStream,
+    onStreamDoubt(listener) {
+      doubters.add(listener)
+      return () => doubters.delete(listener)
+    },
     publish: publisher(nc, stream),
     readLane: (reader) => readLane(nc, jsm, options, stream, readers, reader),
     poke(topic) {
@@ -176,7 +187,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
 
 const reconnecting = new WeakSet<NatsConnection>()
 
-async function watch(nc: NatsConnection, log: Logger): Promise<void> {
+async function watch(nc: NatsConnection, log: Logger, onReconnect: () => void): Promise<void> {
   for await (const status of nc.status()) {
     if (status.type === 'disconnect') {
       reconnecting.add(nc)
@@ -185,6 +196,7 @@ async function watch(nc: NatsConnection, log: Logger): Promise<void> {
     if (status.type === 'reconnect') {
       reconnecting.delete(nc)
       log.info('the broker is back')
+      onReconnect()
     }
     if (status.type === 'error') log.warn({ err: describe(status.error) }, 'the broker reported an error')
   }

@@ -39,6 +39,8 @@ export interface RelayOptions {
 
 const batchSize = 512
 const inFlight = 64
+/** How often the leader looks whether the stream is still the one it fills, when nothing gives it reason to. */
+const streamCheckMs = 5_000
 
 /**
  * Publishes a service's outbox in commit order. One replica leads (advisory lock on its own session). It reads strictly after its
@@ -57,6 +59,7 @@ export function startRelay(options: RelayOptions): Relay {
   /** How often in a row everything new was above the horizon. */
   let heldBack = 0
   let woken = true
+  let streamCheckDue = 0
   /** Where this leader is; nobody else moves it while the advisory lock is held. */
   let cursor = { xid: '0', seq: '0' }
   let wakeSleeper: (() => void) | undefined
@@ -78,6 +81,11 @@ export function startRelay(options: RelayOptions): Relay {
     caughtUp = false
     wakeSleeper?.()
   }
+
+  const stopDoubts = bus.onStreamDoubt(() => {
+    streamCheckDue = 0
+    wake()
+  })
 
   async function sleep(ms: number): Promise<void> {
     if (woken || stopped) return
@@ -125,6 +133,7 @@ export function startRelay(options: RelayOptions): Relay {
 
   /** Takes up the cursor, and goes back with it when the stream is not the one it was moved on. */
   async function takeUp(connection: pg.Client): Promise<void> {
+    streamCheckDue = performance.now() + streamCheckMs
     const created = await bus.ensureStream()
     const known = await connection.query<{ xid: string; seq: string; stream_created: string | null }>(
       'select xid, seq, stream_created from relay_cursor',
@@ -193,6 +202,8 @@ export function startRelay(options: RelayOptions): Relay {
 
   async function step(connection: pg.Client): Promise<void> {
     woken = false
+    // A relay that has nothing to say would not notice that what it said is gone.
+    if (performance.now() > streamCheckDue) await takeUp(connection)
     const { rows } = await connection.query<Row>({
       name: 'relay-next',
       text: `select o.seq, o.xid, o.id, o.lane, o.type, o.organization_id, o.key, o.envelope::text as envelope,
@@ -254,6 +265,7 @@ export function startRelay(options: RelayOptions): Relay {
     idle: async () => leading && caughtUp && !woken,
     async stop() {
       stopped = true
+      stopDoubts()
       wakeSleeper?.()
       await done
       for (const stopGauge of gauges) stopGauge()
