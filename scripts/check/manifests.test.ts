@@ -240,8 +240,11 @@ describe('kustomize', () => {
     }
   })
 
-  test('gives the small overlay the settings of NATS that infra/ has', () => {
-    expect(read('k8s/overlays/small/nats.conf')).toBe(read('infra/nats/nats.conf'))
+  test.each([
+    ['nats.conf', 'infra/nats'],
+    ['postgresql.conf', 'infra/postgres'],
+  ])('gives the small overlay the %s that %s has', (file, folder) => {
+    expect(read(`k8s/overlays/small/${file}`)).toBe(read(`${folder}/${file}`))
   })
 })
 
