@@ -9,6 +9,7 @@ import {
 } from './crashes.ts'
 import { connectionsRunOut, databaseRestarts } from './database.ts'
 import { networkParts, providersFail } from './network.ts'
+import { powerIsCut } from './power.ts'
 import { rollingRestart } from './restarts.ts'
 import { albumOfTen, poisonHoldsUpNobodyElse, reportsComeInAnyOrder, sameWebhookManyTimes } from './senders.ts'
 
@@ -20,6 +21,7 @@ export const scenarios: readonly Scenario[] = [
   anythingDiesAnytime,
   relayDiesBeforeMarking,
   brokerIsKilled,
+  powerIsCut,
   brokerLosesItsStore,
   brokerFreezes,
   databaseRestarts,
