@@ -174,6 +174,9 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
   })
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
+  // A server's last word may come in one piece with an answer; then the connection is being handed on and neither the pool nor
+  // its next user listens yet. Whoever uses it next is told that it is broken.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const kyselys = new WeakMap<pg.PoolClient, Kysely<DB>>()
 
   function kyselyOf(client: pg.PoolClient): Kysely<DB> {

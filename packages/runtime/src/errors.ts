@@ -85,7 +85,8 @@ const socketCodes = new Set([
 
 /**
  * Sorts an error by what to do about it. Postgres losing a backend gives an error without a code ("Connection terminated
- * unexpectedly") and a full pool only a message (reliability.md §3), so those are known by their words.
+ * unexpectedly"), a full pool and a server that no longer answers only a message (reliability.md §3), so those are known by their
+ * words.
  */
 export function classify(error: unknown): ErrorClass {
   if (error instanceof Permanent) return 'permanent'
@@ -99,7 +100,7 @@ export function classify(error: unknown): ErrorClass {
     if (/^22...$/.test(code)) return 'permanent'
   }
   if (
-    /Connection terminated|timeout exceeded when trying to connect|Connection ended|Client has encountered a connection error|server closed the connection/i.test(
+    /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Connection ended|Client has encountered a connection error|server closed the connection/i.test(
       message,
     )
   ) {

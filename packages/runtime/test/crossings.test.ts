@@ -1,12 +1,12 @@
-import { afterEach, describe, expect, inject, test } from 'vitest'
+import { afterEach, describe, expect, inject, test, vi } from 'vitest'
 import { connect } from '@nats-io/transport-node'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { laneOf, subjectOf } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
-import { defineService, kit, outboxRow, type Service } from '../src/index.ts'
-import { startWorld, type World } from '../src/testing/index.ts'
+import { defineService, kit, openDatabase, openLog, outboxRow, type Service } from '../src/index.ts'
+import { startTcpProxy, startWorld, type World } from '../src/testing/index.ts'
 import { counterBumped } from './shop.ts'
 
 /** Two handlers of one event, each of which a test can hold up or make fail. */
@@ -135,6 +135,41 @@ describe('a lane that a replica holds on paper only', () => {
     await bump('a')
     await expect.poll(() => seenBy('first'), { timeout: 15_000 }).toEqual(['a'])
     await expect.poll(shares, { timeout: 10_000 }).toEqual([8, 8])
+  })
+})
+
+describe('a database that throws everybody out', () => {
+  test('ends no process when its last word comes in one piece with an answer that others wait behind', async () => {
+    await open()
+    const url = new URL(world.databaseUrl('parley_pair'))
+    const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) })
+    url.port = String(proxy.port)
+    const log = openLog({ name: 'test', level: 'silent' })
+    const database = openDatabase({ url: url.toString(), schema: 'pair', applicationName: 'late', maxConnections: 1, log })
+    const uncaught = vi.fn()
+    process.on('uncaughtException', uncaught)
+    try {
+      await database.query('select 1 as warm')
+      proxy.set({ kind: 'half-open', drops: 'to-client' })
+      const ended = Promise.allSettled([
+        database.query('select 1 as asked'),
+        database.transaction(null, (session) => session.query('select 1 as next')),
+      ])
+      const answered = () =>
+        world.sql<{ pid: number }>(
+          `select pid from pg_stat_activity where application_name = 'late' and state = 'idle' and query like '%asked%'`,
+        )
+      await expect.poll(async () => (await answered()).length).toBe(1)
+      await world.sql('select pg_terminate_backend($1, 5000)', [(await answered())[0]?.pid])
+      proxy.set({ kind: 'pass' })
+      expect((await ended).map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+      expect(await database.query('select 1 as one')).toEqual([{ one: 1 }])
+      expect(uncaught).not.toHaveBeenCalled()
+    } finally {
+      process.off('uncaughtException', uncaught)
+      await database.close()
+      await proxy.close()
+    }
   })
 })
 

@@ -89,6 +89,18 @@ describe('the TCP proxy', () => {
     await expect.poll(() => other.seen.text).toBe('NEW')
   })
 
+  test('brings the last words of a side that has left meanwhile', async () => {
+    const { socket, seen } = await dial()
+    proxy.set({ kind: 'half-open', drops: 'to-client' })
+    socket.write('bye')
+    await expect.poll(() => arrived).toBe('bye')
+    for (const own of sockets) own.end()
+    proxy.set({ kind: 'pass' })
+    await expect.poll(() => seen.text).toBe('BYE')
+    await expect.poll(() => seen.closed).toBe(true)
+    await expect.poll(() => proxy.connections()).toBe(0)
+  })
+
   test.each([
     ['to-server', ''],
     ['to-client', 'ask'],

@@ -81,8 +81,14 @@ export async function startTcpProxy(target: { host?: string; port: number }, ran
       },
     }
     pairs.add(entry)
-    // A reset of one side is passed on to the other; nothing else is to be done about it.
-    for (const socket of [client, server]) socket.on('error', reset).on('close', () => pairs.delete(entry))
+    for (const socket of [client, server]) {
+      // A reset of one side is passed on to the other; nothing else is to be done about it.
+      socket.on('error', reset)
+      // What one side said before it left may still be held back for the other.
+      socket.on('close', () => {
+        if (client.closed && server.closed) pairs.delete(entry)
+      })
+    }
   }
 
   const listener = createServer((client) => {
