@@ -47,7 +47,8 @@ const profiles = wanted.profile ? join(root, '.parley', 'profiles') : undefined
 const stage = await openStage({ quick: wanted.quick ?? false, profiles, log })
 const failures: string[] = []
 // Ctrl-C still stops the servers that were started for us.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stage.close().finally(() => process.exit(130)))
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void stage.close().finally(() => process.exit(130)))
 try {
   const machine = machineFacts(stage.versions)
   for (const name of wanted.names) {

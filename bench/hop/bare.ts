@@ -74,7 +74,10 @@ serveWorker<HopSettings>(async ({ adminUrl, natsUrl, root, events }) => {
         .returning('event_id')
         .execute()
       if (first.length === 0) return false
-      await tx.insertInto('answers').values({ organization_id: organizationId, id: event.id, topic: data.topic, text: data.text }).execute()
+      await tx
+        .insertInto('answers')
+        .values({ organization_id: organizationId, id: event.id, topic: data.topic, text: data.text })
+        .execute()
       await tx
         .insertInto('outbox')
         .values({ id, organization_id: organizationId, lane, type, key, correlation_id: event.correlationid, envelope })
@@ -98,8 +101,9 @@ serveWorker<HopSettings>(async ({ adminUrl, natsUrl, root, events }) => {
     const messages = await consumer.consume({ max_messages: 128 })
     for await (const message of messages) await handle(lane, message)
   })
-  const failed = Promise.all(loops)
-  failed.catch((error: unknown) => {
+  let closing = false
+  Promise.all(loops).catch((error: unknown) => {
+    if (closing) return
     process.stderr.write(`The bare loop failed: ${String(error)}\n`)
     process.exit(1)
   })
@@ -107,6 +111,7 @@ serveWorker<HopSettings>(async ({ adminUrl, natsUrl, root, events }) => {
   return {
     calls: { progress: async () => progress },
     async close() {
+      closing = true
       await nc.close()
       await pool.end()
     },

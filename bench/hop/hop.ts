@@ -80,7 +80,8 @@ async function measure(stage: Stage, shape: Shape, file: string, services: unkno
         const seconds = ((progress.lastAt ?? now) - progress.firstAt) / 1000
         return { eventsPerSecond: shape.events / seconds, cpuMsPerEvent: (await worker.usage()).cpuMs / shape.events }
       }
-      if (performance.now() > giveUpAt) throw new Error(`hop (${file}): ${published} of ${shape.events} events after ${deadlineMs} ms.`)
+      if (performance.now() > giveUpAt)
+        throw new Error(`hop (${file}): ${published} of ${shape.events} events after ${deadlineMs} ms.`)
     }
   } finally {
     await worker.stop()

@@ -35,7 +35,11 @@ serveWorker<BareSettings>(async ({ adminUrl, connections, kind }) => {
 
 function insertEach(server: FastifyInstance, pool: pg.Pool): void {
   server.post('/webhooks', async (request) => {
-    await pool.query({ name: 'insert', text: 'insert into webhooks (payload) values ($1)', values: [JSON.stringify(request.body)] })
+    await pool.query({
+      name: 'insert',
+      text: 'insert into webhooks (payload) values ($1)',
+      values: [JSON.stringify(request.body)],
+    })
     return { received: true }
   })
 }

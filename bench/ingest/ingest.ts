@@ -68,9 +68,17 @@ export async function ingest(stage: Stage): Promise<Omit<Figure, 'command'>> {
   return {
     name: 'ingest',
     // Over all pairs at the same number of connections.
-    ratio: rounded(medianRatio(connectionCounts.flatMap((n) => rates('parley', n)), connectionCounts.flatMap((n) => rates('row', n)))),
+    ratio: rounded(
+      medianRatio(
+        connectionCounts.flatMap((n) => rates('parley', n)),
+        connectionCounts.flatMap((n) => rates('row', n)),
+      ),
+    ),
     limitShare: rounded(
-      medianRatio(connectionCounts.flatMap((n) => rates('parley', n)), connectionCounts.flatMap((n) => rates('group', n))),
+      medianRatio(
+        connectionCounts.flatMap((n) => rates('parley', n)),
+        connectionCounts.flatMap((n) => rates('group', n)),
+      ),
     ),
     byConnections,
     bodyBytes: webhookBody.length,

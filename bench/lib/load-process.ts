@@ -9,7 +9,12 @@ const digits = 10
 /** The text of a request with a number of its own, and the time, in the places the template leaves for them. */
 function requestMaker({ path, headers, body }: LoadTarget): (number: number) => string {
   const sample = body.replaceAll(/\{\{(n|now)\}\}/g, '0'.repeat(digits))
-  const all = { host: '127.0.0.1', 'content-type': 'application/json', ...headers, 'content-length': String(Buffer.byteLength(sample)) }
+  const all = {
+    host: '127.0.0.1',
+    'content-type': 'application/json',
+    ...headers,
+    'content-length': String(Buffer.byteLength(sample)),
+  }
   const head = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
   const template = [`POST ${path} HTTP/1.1`, ...head, '', body].join('\r\n')
   let second = 0
@@ -103,9 +108,7 @@ serveWorker<LoadTarget>(async (target) => {
     calls: {
       run: (wish: LoadWish) => {
         const { perSecond, seconds } = wish
-        return perSecond !== undefined && seconds !== undefined
-          ? openLoop({ ...wish, perSecond, seconds })
-          : closedLoop(wish)
+        return perSecond !== undefined && seconds !== undefined ? openLoop({ ...wish, perSecond, seconds }) : closedLoop(wish)
       },
     },
     async close() {

@@ -47,7 +47,9 @@ export async function openLoad(stage: Stage, target: LoadTarget): Promise<Load> 
     async run(wish) {
       const result = (await worker.call('run', wish)) as LoadResult
       if (result.accepted !== result.requests)
-        throw new Error(`${target.path}: ${result.requests - result.accepted} of ${result.requests} requests failed: ${JSON.stringify(result.statuses)}`)
+        throw new Error(
+          `${target.path}: ${result.requests - result.accepted} of ${result.requests} requests failed: ${JSON.stringify(result.statuses)}`,
+        )
       return result
     },
     stop: () => worker.stop(),

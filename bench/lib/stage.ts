@@ -30,6 +30,7 @@ export interface Stage {
   database(services?: readonly unknown[]): Promise<BenchDatabase>
   /** Starts a file as a process; it is stopped with the stage at the latest. `name` names its CPU profile when one is wanted. */
   worker(file: URL, settings: unknown, name?: string): Promise<Worker>
+  /** Calling it twice is harmless. */
   close(): Promise<void>
 }
 
@@ -60,6 +61,15 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   admin.on('error', () => undefined) // A given server may close an idle connection; the pool makes another.
   const workers = new Set<Worker>()
   const postgres = (await admin.query<{ server_version: string }>('show server_version')).rows[0]?.server_version ?? 'unknown'
+
+  let closing: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    await Promise.all([...workers].map((worker) => worker.stop()))
+    await admin.end()
+    await infrastructure.stop()
+    removeFolder()
+  }
 
   return {
     quick: options.quick,
@@ -98,12 +108,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       workers.add(entry)
       return entry
     },
-    async close() {
-      await Promise.all([...workers].map((worker) => worker.stop()))
-      await admin.end()
-      await infrastructure.stop()
-      removeFolder()
-    },
+    close: () => (closing ??= close()),
   }
 }
 

@@ -62,7 +62,10 @@ export async function startWorker(file: URL, settings: unknown, options: { execA
         resolve: (value) => (clearTimeout(timer), resolve(value)),
         reject: (error) => (clearTimeout(timer), reject(error)),
       })
-      child.send({ id, name, input } satisfies Request)
+      const request: Request = { id, name, input }
+      child.send(request, (error) => {
+        if (error) waiting.get(id)?.reject(error)
+      })
     })
   }
   async function stop(): Promise<void> {

@@ -83,7 +83,8 @@ async function measure(stage: Stage, file: string, tasks: number): Promise<Measu
         const most = Math.floor(tasks * countedShare)
         return { completedPerSecond: (most / ((newAt[most - 1] ?? Number.NaN) - startedAt)) * 1000, cpuMsPerTask: cpuMs / tasks }
       }
-      if (performance.now() > giveUpAt) throw new Error(`peer (${file}): ${distinct} of ${tasks} messages after ${deadlineMs} ms.`)
+      if (performance.now() > giveUpAt)
+        throw new Error(`peer (${file}): ${distinct} of ${tasks} messages after ${deadlineMs} ms.`)
       await wait(20)
     }
   } finally {

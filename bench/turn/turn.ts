@@ -114,7 +114,12 @@ async function highestSustained(parts: Parts, estimate: number, seconds: number)
 async function atRate(parts: Parts, perSecond: number, seconds: number): Promise<Run> {
   const before = await answersOf(parts)
   const cpuBefore = (await parts.parley.usage()).cpuMs
-  const { sentAt, startedAt, requests } = await parts.load.run({ connections: loadConnections, perSecond, seconds, keepTimes: true })
+  const { sentAt, startedAt, requests } = await parts.load.run({
+    connections: loadConnections,
+    perSecond,
+    seconds,
+    keepTimes: true,
+  })
   await drained(parts, before + requests)
   const cpuMs = (await parts.parley.usage()).cpuMs - cpuBefore
   const arrivals = new Map((await parts.outside.call('arrivals')) as [number, number][])

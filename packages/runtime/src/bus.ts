@@ -127,9 +127,21 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     deny_purge: false,
   }
 
+  /** Which stream this process has seen, and up to where. Less than that in the same stream means that acknowledged events are gone. */
+  let seen = { created: '', sequence: 0 }
+  const noteSequence = (sequence: number, created = seen.created) => {
+    if (created === seen.created && sequence > seen.sequence) seen.sequence = sequence
+  }
+
   async function ensureStream(): Promise<string> {
     try {
-      return (await jsm.streams.info(stream)).created
+      const had = { ...seen }
+      const { created, state } = await jsm.streams.info(stream)
+      if (created !== seen.created) seen = { created, sequence: 0 }
+      if (created !== had.created || state.last_seq >= had.sequence) return created
+      // After a power cut without fsync sequences begin again lower: other events get them, and a reader's position would skip those.
+      log.error({ stream, lastSequence: state.last_seq, had: had.sequence }, 'the broker lost events it had acknowledged')
+      await jsm.streams.delete(stream)
     } catch (error) {
       if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error
     }
@@ -156,8 +168,15 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       doubters.add(listener)
       return () => doubters.delete(listener)
     },
-    publish: publisher(nc, stream),
-    readLane: (reader) => readLane(nc, jsm, options, stream, readers, reader),
+    publish: publisher(nc, stream, noteSequence),
+    readLane(reader) {
+      noteSequence(reader.position, reader.streamCreated)
+      const onMessage = (message: LaneMessage) => {
+        noteSequence(message.sequence, reader.streamCreated)
+        reader.onMessage(message)
+      }
+      return readLane(nc, jsm, options, stream, readers, { ...reader, onMessage })
+    },
     poke(topic) {
       if (!nc.isClosed()) nc.publish(`poke.${root}.${encodeToken(topic)}`)
     },
@@ -213,7 +232,7 @@ const publishTimeoutMs = 5_000
  * Publishes with the broker's acknowledgement. The library's own `publish` opens a request with error objects and timers for each
  * message, an eighth of a hop's cost; here one subscription takes all answers and one timer watches over them.
  */
-function publisher(nc: NatsConnection, stream: string): Bus['publish'] {
+function publisher(nc: NatsConnection, stream: string, onStored: (sequence: number) => void): Bus['publish'] {
   const inbox = `_INBOX.ack.${Math.random().toString(36).slice(2)}`
   const waiting = new Map<string, { since: number; resolve(): void; reject(error: Error): void }>()
   let serial = 0
@@ -232,6 +251,7 @@ function publisher(nc: NatsConnection, stream: string): Bus['publish'] {
       const token = message.subject.slice(inbox.length + 1)
       if (message.headers?.code === 503) return settle(token, 'There is no stream for this event.')
       const answer = message.json<{ stream?: string; seq?: number; error?: { description?: string } }>()
+      if (answer.seq) onStored(answer.seq)
       settle(
         token,
         answer.error || !answer.seq ? `The broker refused it: ${answer.error?.description ?? 'no sequence'}` : undefined,

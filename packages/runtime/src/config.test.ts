@@ -54,10 +54,10 @@ describe('a secret', () => {
   test.each([
     ['JSON', () => JSON.stringify({ config, nested: [{ config }] })],
     ['util.inspect', () => inspect(config, { depth: 10, showHidden: true })],
-    ['a template', () => `${config.SIGNING_KEY}`],
-    ['an error message', () => String(new Error(`bad ${config.SIGNING_KEY}`))],
-    ['its own fields', () => JSON.stringify([Object.entries(config.SIGNING_KEY), { ...config.SIGNING_KEY }])],
-    ['a copy', () => inspect(structuredClone({ ...config.SIGNING_KEY }))],
+    ['a template', () => `${String(config.SIGNING_KEY)}`],
+    ['an error message', () => String(new Error(`bad ${String(config.SIGNING_KEY)}`))],
+    ['its own fields', () => JSON.stringify([Object.entries(config.SIGNING_KEY), Object.assign({}, config.SIGNING_KEY)])],
+    ['a copy', () => inspect(structuredClone(Object.assign({}, config.SIGNING_KEY)))],
   ])('is not shown by %s', (_how, show) => {
     expect(show()).not.toContain('CANARY')
   })

@@ -32,6 +32,11 @@ export interface Session<DB> {
 export interface Database<DB> {
   /** One transaction, optionally with an organization set from its first statement. Rolls back and rethrows on any error. */
   transaction<T>(organizationId: string | null, work: (session: Session<DB>) => Promise<T>): Promise<T>
+  /**
+   * A transaction that only reads: its result is given as soon as it is there, not when the transaction has ended. Locks and writes
+   * have no place in it.
+   */
+  read<T>(organizationId: string, work: (session: Session<DB>) => Promise<T>): Promise<T>
   /** Statements on their own, without an organization: they see only tables that have none. Rows of all of them. */
   query<Row>(text: string, values?: unknown[]): Promise<Row[]>
   /** Connections: in use, idle, and requests waiting for one. */
@@ -67,7 +72,22 @@ function preparedName(text: string): string | undefined {
 
 function run<Row extends object>(client: pg.ClientBase, text: string, values: readonly unknown[]): Promise<pg.QueryResult<Row>> {
   const name = preparedName(text)
+  gather(client)
   return client.query<Row>(name === undefined ? { text, values: [...values] } : { name, text, values: [...values] })
+}
+
+const corked = new WeakSet<pg.ClientBase>()
+
+/** pg writes each statement to the socket on its own; held until the end of the turn, those of one turn are one system call. */
+function gather(client: pg.ClientBase): void {
+  if (corked.has(client)) return
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection
+  corked.add(client)
+  stream.cork()
+  process.nextTick(() => {
+    corked.delete(client)
+    stream.uncork()
+  })
 }
 
 /** A Kysely that speaks through one checked-out connection; begin and commit are the pool's business. */
@@ -109,25 +129,13 @@ function kyselyOn<DB>(client: pg.ClientBase): Kysely<DB> {
 }
 
 /** Statements of one transaction that are under way and that nobody awaits on their own. */
+type Flight = ReturnType<typeof createFlight>
 function createFlight(client: pg.PoolClient) {
   const underWay: Promise<unknown>[] = []
   let failed: { error: unknown } | undefined
-  // pg writes each statement to the socket on its own; corked until the end of the turn, they are one system call.
-  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection
-  let corked = false
-  function gather(): void {
-    if (corked) return
-    corked = true
-    stream.cork()
-    process.nextTick(() => {
-      corked = false
-      stream.uncork()
-    })
-  }
   return {
-    gather,
     send(text: string, values: unknown[] = [], failure: (error: unknown) => unknown = (error) => error): void {
-      gather()
+      gather(client)
       const answer = values.length === 0 ? client.query(text) : run(client, text, values)
       underWay.push(
         answer.catch((error: unknown) => {
@@ -188,6 +196,40 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
   }
 
   async function transaction<T>(organizationId: string | null, work: (session: Session<DB>) => Promise<T>): Promise<T> {
+    const { client, flight, session, ended } = await begin(organizationId)
+    try {
+      const result = await work(session)
+      gather(client)
+      const committing = client.query('commit')
+      await flight.landed(committing)
+      // Postgres answers COMMIT of a failed transaction with ROLLBACK and no error; taking that for success would lose work.
+      if ((await committing).command !== 'COMMIT')
+        throw new Error('The transaction was rolled back although no statement of it reported an error.')
+      await ended()
+      return result
+    } catch (thrown) {
+      throw await undone(flight, ended, thrown)
+    }
+  }
+
+  async function read<T>(organizationId: string, work: (session: Session<DB>) => Promise<T>): Promise<T> {
+    const { client, flight, session, ended } = await begin(organizationId)
+    try {
+      const result = await work(session)
+      gather(client)
+      // Whether the end of a transaction that wrote nothing is a commit makes no difference to what was read.
+      const ending = client.query('commit')
+      void flight.landed(ending).then(
+        () => ended(),
+        (error: unknown) => ended(error),
+      )
+      return result
+    } catch (thrown) {
+      throw await undone(flight, ended, thrown)
+    }
+  }
+
+  async function begin(organizationId: string | null) {
     if (organizationId !== null) assertUuid(organizationId)
     const client = await pool.connect()
     let broken: Error | undefined
@@ -196,44 +238,40 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
     }
     client.on('error', onError)
     const flight = createFlight(client)
-    try {
-      flight.send(
-        organizationId === null ? 'begin' : `begin; select set_config('app.organization_id', '${organizationId}', true)`,
-      )
-      const result = await work({
-        tx: kyselyOf(client),
-        query: async <Row>(text: string, values: unknown[] = []) => (await run<Row & object>(client, text, values)).rows,
-        send: flight.send,
-        useOrganization(id) {
-          assertUuid(id)
-          flight.send(`select set_config('app.organization_id', $1, true)`, [id])
-        },
-      })
-      flight.gather()
-      const committing = client.query('commit')
-      await flight.landed(committing)
-      // Postgres answers COMMIT of a failed transaction with ROLLBACK and no error; taking that for success would lose work.
-      if ((await committing).command !== 'COMMIT')
-        throw new Error('The transaction was rolled back although no statement of it reported an error.')
-      return result
-    } catch (thrown) {
-      // A statement behind a failed one says only that the transaction is aborted: the first failure is the reason.
-      const error = (await flight.failure()) ?? thrown
-      if (classify(error) === 'outage') broken ??= error as Error
-      if (!broken) {
+    flight.send(organizationId === null ? 'begin' : `begin; select set_config('app.organization_id', '${organizationId}', true)`)
+    const session: Session<DB> = {
+      tx: kyselyOf(client),
+      query: async <Row>(text: string, values: unknown[] = []) => (await run<Row & object>(client, text, values)).rows,
+      send: flight.send,
+      useOrganization(id) {
+        assertUuid(id)
+        flight.send(`select set_config('app.organization_id', $1, true)`, [id])
+      },
+    }
+    /** Gives the connection back; one that is no good any more is closed. */
+    async function ended(error?: unknown): Promise<void> {
+      if (error !== undefined && classify(error) === 'outage') broken ??= error as Error
+      if (error !== undefined && !broken) {
         await client.query('rollback').catch((failure: Error) => {
           broken = failure
         })
       }
-      throw error
-    } finally {
       client.off('error', onError)
       client.release(broken)
     }
+    return { client, flight, session, ended }
+  }
+
+  /** Rolls back and answers the reason: a statement behind a failed one says only that the transaction is aborted. */
+  async function undone(flight: Flight, ended: (error: unknown) => Promise<void>, thrown: unknown): Promise<unknown> {
+    const error = (await flight.failure()) ?? thrown
+    await ended(error)
+    return error
   }
 
   return {
     transaction,
+    read,
     query: async <Row>(text: string, values: unknown[] = []) => {
       // Several statements in one text, as pg-boss' upkeep sends them, are taken only unprepared, and answered with a list.
       const name = values.length === 0 ? undefined : preparedName(text)

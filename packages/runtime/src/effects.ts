@@ -50,8 +50,9 @@ const longestCallMs = 15_000
 /**
  * Does something in an outside system at most once that we know of (reliability.md D16): the intent is committed first, the result
  * after. When a result is missing (crash, time-out), the outside system is asked; only when it says twice, five seconds apart,
- * that nothing happened, and no call can be under way any more, is the call made again. Throws RetryLater when the job must come back; after the job's last try an
- * outcome that is still unknown is settled as `unknown`, for a person. Settling ends the run: nothing may be committed after it.
+ * that nothing happened, and no call can be under way any more, is the call made again. Throws RetryLater when the job must come
+ * back; after the job's last try an outcome that is still unknown is settled as `unknown`, for a person. Settling ends the run:
+ * nothing may be committed after it.
  */
 export async function performEffect<App, DB, Data>(
   context: JobContext<App, DB, Data>,
@@ -119,14 +120,15 @@ export async function performEffect<App, DB, Data>(
 
   async function settle(result: EffectResult): Promise<EffectResult> {
     await context.finish(async (tx, tools) => {
-      await setState(tx, {
+      const recorded = setState(tx, {
         state: result.state === 'done' ? 'confirmed' : result.state === 'unknown' ? 'manual' : result.state,
         absences: 0,
         detail: result.state === 'done' ? null : result.message,
         reference: result.state === 'done' ? result.reference : null,
         foundByLookup: result.state === 'done' && result.foundByLookup,
       })
-      await spec.settle(tx, tools, result)
+      // Sent together: the record does not wait for its answer before what follows from it.
+      await Promise.all([recorded, spec.settle(tx, tools, result)])
       crashPoint('effect.before_record')
     })
     crashPoint('effect.after_record')

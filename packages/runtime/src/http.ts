@@ -7,6 +7,7 @@ import fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  LogController,
 } from 'fastify'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Socket } from 'node:net'
@@ -33,7 +34,7 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     bodyLimit: bodyLimitBytes,
     requestTimeout: 10_000,
     connectionTimeout: 15_000,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // A child logger per request compiles its redaction anew each time; what we log of a request names its id instead.
     childLoggerFactory: (logger) => logger,
     keepAliveTimeout: 65_000,

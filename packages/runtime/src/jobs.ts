@@ -6,7 +6,7 @@ import type { Logger } from './log.ts'
 import { deadQueue, jobSchemaOf } from './schema.ts'
 import { recordDeadJob } from './dead-letters.ts'
 import { currentTraceparent, inSpan, meters, observe, SpanKind } from './telemetry.ts'
-import type { CommitFn, Job, ReadFn } from './types.ts'
+import type { CommitFn, Job, JobPolicy, ReadFn } from './types.ts'
 import { divisionByZero } from './leases.ts'
 import { type JobInserter, jobInserter, type JobPayload } from './job-insert.ts'
 import { Unit } from './unit.ts'
@@ -64,18 +64,11 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
   boss.on('error', (error) => log.warn({ err: describe(error) }, 'the job queue reported an error'))
   await boss.start()
 
-  const fetchText = `
+  /** Claims due runs of one queue: `$1` its name, `$2` how many at most. */
+  const fetchText = (policy: JobPolicy) => `
     with due as (
       select j.id, j.singleton_key, j.created_on, j.priority from ${schema}.job_common j
-      where j.name = $1 and j.state < 'active' and not j.blocked and j.start_after <= now()
-        and (j.policy not in ('singleton', 'stately') or not exists (
-          select 1 from ${schema}.job_common a
-          where a.name = j.name and a.policy = j.policy and coalesce(a.singleton_key, '') = coalesce(j.singleton_key, '')
-            and (a.state = 'active' or (a.state = 'retry' and j.state = 'created' and a.policy = 'stately'))))
-        and (j.policy <> 'key_strict_fifo' or not exists (
-          select 1 from ${schema}.job_common b
-          where b.name = j.name and b.singleton_key = j.singleton_key and b.policy = 'key_strict_fifo' and b.id <> j.id
-            and (b.state in ('active', 'retry', 'failed') or (b.state = 'created' and j.state = 'created' and (b.created_on, b.id) < (j.created_on, j.id)))))
+      where j.name = $1 and j.state < 'active' and not j.blocked and j.start_after <= now() ${freeKeys(policy)}
       order by j.priority desc, j.created_on
       limit $2
       for update of j skip locked
@@ -88,6 +81,35 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     set state = 'active', started_on = now(), heartbeat_on = now(), retry_count = case when started_on is not null then retry_count + 1 else retry_count end
     from first where j.name = $1 and j.id = first.id
     returning j.id, j.singleton_key, j.retry_count, j.retry_limit, j.expire_seconds, j.data`
+
+  /** Leaves out keys that are taken. Each policy is written out, because pg-boss' index for it names the policy: any other wording scans the table. */
+  function freeKeys(policy: JobPolicy): string {
+    switch (policy) {
+      case 'standard':
+        return ''
+      case 'singleton':
+        return `and not exists (
+          select 1 from ${schema}.job_common a
+          where a.name = $1 and a.state = 'active' and a.policy = 'singleton' and coalesce(a.singleton_key, '') = coalesce(j.singleton_key, ''))`
+      case 'stately':
+        // A failed run comes before the one that waits behind it: two of them could not both wait for a next try.
+        return `and not exists (
+          select 1 from ${schema}.job_common a
+          where a.name = $1 and a.state = 'active' and a.policy = 'stately' and coalesce(a.singleton_key, '') = coalesce(j.singleton_key, ''))
+        and (j.state <> 'created' or not exists (
+          select 1 from ${schema}.job_common a
+          where a.name = $1 and a.state = 'retry' and a.policy = 'stately' and coalesce(a.singleton_key, '') = coalesce(j.singleton_key, '')))`
+      case 'key_strict_fifo':
+        return `and not exists (
+          select 1 from ${schema}.job_common b
+          where b.name = $1 and b.singleton_key = j.singleton_key and b.policy = 'key_strict_fifo' and b.id <> j.id
+            and b.state in ('active', 'retry', 'failed'))
+        and not exists (
+          select 1 from ${schema}.job_common b
+          where b.name = $1 and b.singleton_key = j.singleton_key and b.policy = 'key_strict_fifo' and b.state < 'active' and not b.blocked
+            and b.state = 'created' and j.state = 'created' and (b.created_on, b.id) < (j.created_on, j.id))`
+    }
+  }
 
   const abort = new AbortController()
   let stopping = false
@@ -135,6 +157,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
 
   function startQueue(job: Job<never, never, never>) {
     const concurrency = job.settings.concurrency ?? 8
+    const claim = fetchText(job.settings.policy ?? 'standard')
     const running = new Map<string, Claimed>()
     let finished: { id: string; retryCount: number }[] = []
     let settling: Promise<void> | undefined
@@ -183,7 +206,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       fetching = true
       const room = Math.min(concurrency - running.size, 32)
       database
-        .query<Claimed>(fetchText, [job.name, room])
+        .query<Claimed>(claim, [job.name, room])
         .then((claimed) => {
           for (const run of claimed) {
             running.set(run.id, run)
@@ -236,7 +259,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
   async function execute(job: Job<never, never, never>, run: Claimed): Promise<void> {
     const { organizationId, correlationId } = run.data
     const expiry = AbortSignal.timeout(run.expire_seconds * 1000)
-    const read: ReadFn<never> = (work) => database.transaction(organizationId, (session) => work(session.tx))
+    const read: ReadFn<never> = (work) => database.read(organizationId, (session) => work(session.tx))
     const committing =
       (guard: (session: Session<never>) => void): CommitFn<never> =>
       async (work) => {

@@ -17,7 +17,7 @@ describe('a log line', () => {
     )
     expect(more).toEqual([])
     expect(line.endsWith('\n')).toBe(true)
-    expect([...line.slice(0, -1)].every((character) => character >= ' ')).toBe(true)
+    expect(Array.from(line.slice(0, -1)).every((character) => character >= ' ')).toBe(true)
     expect(JSON.parse(line)).toMatchObject({ level: 30, msg: 'hello\r\nforged\u001b[31m' })
   })
 

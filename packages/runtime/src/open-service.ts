@@ -64,7 +64,7 @@ export async function openService(service: AnyService, settings: unknown, shared
 
   const news = createNews(service, bus, () => ({ relay, jobs, alone: consumer?.held().length === laneCount }))
   const serviceDatabase: ServiceDatabase<never> = {
-    read: (organizationId, work) => database.transaction(organizationId, (session) => work(session.tx)),
+    read: (organizationId, work) => database.read(organizationId, (session) => work(session.tx)),
     async commit(origin, work) {
       const unit = new Unit(service.name)
       const correlationId = origin.correlationId ?? randomUUIDv7()

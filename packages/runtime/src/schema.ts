@@ -265,7 +265,8 @@ export function queueOptions(job: Job<never, never, never>) {
     retryDelayMax: settings.retryDelayMaxSeconds ?? 300,
     expireInSeconds: settings.expireSeconds ?? 120,
     heartbeatSeconds: 10,
-    deleteAfterSeconds: 24 * 3600,
+    // Long enough to look into what happened, short enough that the queue's tables stay small.
+    deleteAfterSeconds: 6 * 3600,
     deadLetter: deadQueue,
   } as const
 }

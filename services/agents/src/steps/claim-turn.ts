@@ -49,12 +49,16 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
     midnight: new Date(`${dayOf(now)}T00:00:00.000Z`),
     loop: new Date(now.getTime() - config.AGENTS_BOT_LOOP_WINDOW_MS),
   }
-  const conversation = await holdConversation(tx, organizationId, conversationId, since)
+  // One flight: Postgres takes them in this order, so the messages are read once the conversation is held.
+  const [conversation, messages, agent] = await Promise.all([
+    holdConversation(tx, organizationId, conversationId, since),
+    listNewestMessages(tx, organizationId, conversationId),
+    ensureDefaultAgent(tx, organizationId, ids.agent),
+  ])
   if (!conversation) return { kind: 'nothing' }
   // The run before this one died: whether its call was billed nobody knows, so it counts in full.
   if (conversation.openReservationId !== null) await settleSpend(tx, organizationId, conversation.openReservationId, null)
 
-  const messages = await listNewestMessages(tx, organizationId, conversationId)
   const waiting = messages.filter(
     (message) => message.wantsReply && message.turnId === null && message.version > conversation.closedVersion,
   )
@@ -62,7 +66,6 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
   if (!oldest || !newest) return { kind: 'nothing' }
   if (conversation.retryAt !== null && conversation.retryAt > now) return { kind: 'later', at: conversation.retryAt }
 
-  const agent = await ensureDefaultAgent(tx, organizationId, ids.agent)
   const quietMs = agent.quietMs ?? config.AGENTS_QUIET_MS
   const quiet = { quietMs, maxMs: Math.max(quietMs, config.AGENTS_QUIET_MAX_MS) }
   const until = waitUntil({ oldestAt: oldest.seenAt, newestAt: newest.seenAt }, quiet, now)

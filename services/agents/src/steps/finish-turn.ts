@@ -39,7 +39,6 @@ export async function finishTurn(
   const erasedAt = now?.erasedAt && now.erasedAt >= takenAt ? now.erasedAt : null
   const decision = overruled(finished.decision, basedOnVersion, erasedAt ? undefined : now)
 
-  if (asked) await settleSpend(tx, organizationId, asked.reservationId, asked.costMicros)
   const numbers = {
     outcome: decision.outcome,
     reason: decision.reason,
@@ -56,7 +55,8 @@ export async function finishTurn(
     durationMs,
   }
   const messageIds = turn.waiting.map(({ id }) => id)
-  await insertTurn(tx, organizationId, {
+  const settled = asked && settleSpend(tx, organizationId, asked.reservationId, asked.costMicros)
+  const inserted = insertTurn(tx, organizationId, {
     ...numbers,
     id: turn.id,
     conversationId,
@@ -71,7 +71,9 @@ export async function finishTurn(
     erasedAt,
     takenAt,
   })
-  if (basedOnVersion > messagesKept) await forgetOldMessages(tx, organizationId, conversationId, basedOnVersion)
+  const forgotten =
+    basedOnVersion > messagesKept ? forgetOldMessages(tx, organizationId, conversationId, basedOnVersion) : undefined
+  await Promise.all([settled, inserted, forgotten])
 
   // In this order: whoever owns the conversation hands it over first, and then lets the sentence that says so pass.
   emit(turnTaken, { ...numbers, conversationId, turnId: turn.id, messageIds })
