@@ -1,5 +1,5 @@
 import { type Nats, type Postgres, startNats, startPostgres } from '@parley/embedded'
-import { mkdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
@@ -18,7 +18,9 @@ export interface BrokerServer {
   readonly url: string
   readonly port: number
   readonly pid: number
-  restart(how: 'stop' | 'kill', options?: { downMs?: number; emptyStore?: boolean }): Promise<void>
+  restart(how: 'stop' | 'kill', options?: { downMs?: number; store?: 'as it is' | 'empty' | 'as remembered' }): Promise<void>
+  /** Keeps the store as it is on disk now. */
+  rememberStore(): void
   /** SIGSTOP for so long: alive, and deaf. */
   freeze(ms: number): Promise<void>
   stop(): Promise<void>
@@ -46,6 +48,8 @@ export async function openDatabase(folder: string): Promise<DatabaseServer> {
 
 export async function openBroker(folder: string): Promise<BrokerServer> {
   const storeFolder = join(folder, 'nats')
+  const store = join(storeFolder, 'jetstream')
+  const remembered = join(folder, 'nats-remembered')
   mkdirSync(storeFolder, { recursive: true })
   let server: Nats = await startNats({ storeFolder })
   const { url, port } = server
@@ -55,9 +59,14 @@ export async function openBroker(folder: string): Promise<BrokerServer> {
     get pid() {
       return server.pid
     },
-    async restart(how, { downMs = 0, emptyStore = false } = {}) {
+    rememberStore() {
+      rmSync(remembered, { recursive: true, force: true })
+      cpSync(store, remembered, { recursive: true })
+    },
+    async restart(how, { downMs = 0, store: wanted = 'as it is' } = {}) {
       await server[how]()
-      if (emptyStore) rmSync(join(storeFolder, 'jetstream'), { recursive: true })
+      if (wanted !== 'as it is') rmSync(store, { recursive: true })
+      if (wanted === 'as remembered') cpSync(remembered, store, { recursive: true })
       await wait(downMs)
       server = await startNats({ storeFolder, port })
     },

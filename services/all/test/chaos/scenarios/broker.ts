@@ -33,16 +33,22 @@ export const brokerIsKilled: Scenario = {
 
 export const brokerLosesItsStore: Scenario = {
   fault: 'F9',
-  title: 'the store of the broker is deleted',
+  title: 'the store of the broker is deleted, or comes back as it was a while ago',
   async run(stage) {
-    const rounds = stage.quick ? 1 : 3
+    const { broker } = stage.world
+    const rounds = stage.quick ? 1 : 5
     await underLoad(stage, async () => {
       for (let round = 0; round < rounds; round++) {
-        await stage.world.broker.restart('kill', { emptyStore: true, downMs: 1_000 })
+        await broker.restart('kill', { store: 'empty', downMs: 1_000 })
+        await wait(3_000)
+        // What a power cut leaves of a store that was not flushed: events were acknowledged, read and acted on, and are gone.
+        broker.rememberStore()
+        await wait(3_000)
+        await broker.restart('kill', { store: 'as remembered', downMs: 1_000 })
         await wait(3_000)
       }
     })
-    return { rounds, note: 'rebuilt from the outboxes' }
+    return { rounds: rounds * 2, note: 'rebuilt from the outboxes' }
   },
 }
 

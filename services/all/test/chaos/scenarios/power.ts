@@ -50,7 +50,7 @@ export const powerIsCut: Scenario = {
     expectThat((lost.default ?? 0) > 0, 'with the default nothing was lost: this test cannot see a power cut')
     // The broker that lost them is rebuilt from the outboxes, which Postgres had on disk.
     await Promise.all(Array.from({ length: 5 }, () => sender.newCustomer().writes()))
-    await world.broker.restart('kill', { emptyStore: true })
+    await world.broker.restart('kill', { store: 'empty' })
     await Promise.all(Array.from({ length: 5 }, () => sender.newCustomer().writes()))
     return {
       rounds: 3,
