@@ -71,7 +71,7 @@ export function startLeases(options: LeasesOptions): Leases {
       [replicaId, leaseSeconds, [...held.keys()]],
     )
     const mine = new Map(renewed.map((row) => [row.lane, row.epoch]))
-    for (const lane of held.values()) if (mine.get(lane.lane) !== lane.epoch) await drop(lane)
+    for (const lane of held.values()) if (mine.get(lane.lane) !== lane.epoch) drop(lane)
     const alive = await database.query<{ replicas: number }>(
       `select count(*)::int as replicas from replicas where seen_at > now() - $1 * interval '1 second'`,
       [leaseSeconds],
@@ -122,18 +122,21 @@ export function startLeases(options: LeasesOptions): Leases {
           lane.buffer.push(message)
           options.onMessage()
         },
-        onStreamChanged: () => void drop(lane),
+        onStreamChanged: () => drop(lane),
         full: () => lane.buffer.length >= bufferPerLane || lane.releasing || stopping,
       }),
     }
     held.set(number, lane)
   }
 
-  /** Forgets a lane that another replica has, or may have. */
-  async function drop(lane: HeldLane): Promise<void> {
+  const readersClosing = new Set<Promise<void>>()
+
+  /** Forgets a lane that another replica has, or may have. Its reader closes by itself: the broker may take its time to answer. */
+  function drop(lane: HeldLane): void {
     if (held.get(lane.lane) === lane) held.delete(lane.lane)
     lane.releasing = true
-    await lane.reader.stop()
+    const closing = lane.reader.stop().finally(() => readersClosing.delete(closing))
+    readersClosing.add(closing)
   }
 
   /** Gives a lane up in good order: its group ends, the lease is cleared, the others are told. */
@@ -141,7 +144,7 @@ export function startLeases(options: LeasesOptions): Leases {
     lane.releasing = true
     lane.buffer.length = 0
     while (lane.busy) await new Promise((resolve) => setTimeout(resolve, 5))
-    await drop(lane)
+    drop(lane)
     try {
       await database.query(
         `update lane_leases set holder = null, expires_at = now() where lane = $1 and holder = $2 and epoch = $3`,
@@ -156,29 +159,36 @@ export function startLeases(options: LeasesOptions): Leases {
   /** What a failed guard means: the division by zero is ours, anything else is itself. */
   function lostUnlessOurs(error: unknown, lanes: readonly HeldLane[]): unknown {
     if (describe(error).code !== divisionByZero) return error
-    for (const lane of lanes) void drop(lane)
+    for (const lane of lanes) drop(lane)
     return new LanesLost('A lane of this commit belongs to another replica now.')
   }
 
   let ticking: Promise<void> | undefined
   let lastTickAt = performance.now()
+  let again = false
   const tickNow = () => {
-    if (stopping) return
-    ticking ??= tick()
+    if (stopping || ticking) return
+    ticking = tick()
       .then(() => {
         lastTickAt = performance.now()
       })
-      .catch(async (error: unknown) => {
+      .catch((error: unknown) => {
         log.warn({ err: describe(error) }, 'lane leases could not be renewed')
         // Past the lease's own end somebody else may hold the lanes: stop reading them (the epoch would refuse us anyway).
-        if (performance.now() - lastTickAt > leaseSeconds * 1000) for (const lane of held.values()) await drop(lane)
+        if (performance.now() - lastTickAt > leaseSeconds * 1000) for (const lane of held.values()) drop(lane)
       })
       .finally(() => {
         ticking = undefined
+        if (again) heed()
       })
   }
+  /** Somebody gave lanes back: looks now, or right after the look that is under way and may have missed it. */
+  function heed(): void {
+    again = ticking !== undefined
+    tickNow()
+  }
   const ticker = setInterval(tickNow, tickMs)
-  const stopPoke = bus.onPoke(`${serviceName}.lanes`, tickNow)
+  const stopPoke = bus.onPoke(`${serviceName}.lanes`, heed)
   tickNow()
 
   return {
@@ -209,11 +219,12 @@ export function startLeases(options: LeasesOptions): Leases {
       clearInterval(ticker)
       stopPoke()
       await ticking
-      await Promise.all([...held.values()].map((lane) => release(lane)))
+      // First, so that the others' shares have room for each lane as it comes.
       await database.query(`delete from replicas where id = $1`, [replicaId]).catch((error: unknown) => {
         log.info({ err: describe(error) }, 'this replica could not sign off; it will be missed in a few seconds')
       })
-      bus.poke(`${serviceName}.lanes`)
+      await Promise.all([...held.values()].map((lane) => release(lane)))
+      await Promise.all(readersClosing)
     },
   }
 }
