@@ -39,6 +39,10 @@ const startTimeoutMs = 60_000
 
 /** For one laptop: room for the pools of all services at once. The JIT's libraries are not shipped, so it is off. */
 const defaults = {
+  // Two commits that wait for each other are found and one is run again; a second of waiting for that is too long.
+  deadlock_timeout: '100ms',
+  // Plans made while tables were empty walk a whole organization once they fill; statistics within seconds mend them, not in a minute.
+  autovacuum_naptime: '5s',
   max_connections: 200,
   shared_buffers: '128MB',
   max_wal_size: '1GB',

@@ -41,7 +41,10 @@ export interface ConsumerOptions {
 }
 
 const largestGroup = 64
-const groupsAtOnce = 2
+/** Groups under way at once, each on lanes of its own: while one waits for Postgres, the others go on. */
+const groupsAtOnce = 4
+/** Lanes that one group takes at least: below that a transaction costs more than it shares. */
+const lanesPerGroup = 4
 const outagePauseMs = 500
 
 /**
@@ -76,13 +79,17 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   function schedule(): void {
     if (stopping || performance.now() < outageUntil) return
     while (groups < groupsAtOnce) {
+      const ready = [...leases.held.values()].filter(
+        (lane) => !lane.busy && !lane.reserved && !lane.releasing && lane.buffer.length > 0,
+      )
+      // Shared out, so that a full house keeps every group busy, and few events still share one transaction.
+      const part = ready.slice(0, Math.max(lanesPerGroup, Math.ceil(ready.length / (groupsAtOnce - groups))))
       const items: LaneItem[] = []
-      for (const lane of leases.held.values()) {
-        if (lane.busy || lane.reserved || lane.releasing || lane.buffer.length === 0) continue
+      for (const lane of part) {
+        if (items.length >= largestGroup) break
         lane.busy = true
         for (const message of lane.buffer.splice(0, largestGroup - items.length)) items.push(readItem(lane, message))
         lane.reader.resume()
-        if (items.length >= largestGroup) break
       }
       if (items.length === 0) return
       groups++

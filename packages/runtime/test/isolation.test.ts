@@ -105,7 +105,7 @@ describe('the organization of one request', () => {
     await expect(seen(garbage)).rejects.toThrow('An organization id must be a UUID.')
     await expect(
       database.transaction(null, async ({ tx, useOrganization }) => {
-        await useOrganization(garbage)
+        useOrganization(garbage)
         return tx.selectFrom('notes').select('note').execute()
       }),
     ).rejects.toThrow('An organization id must be a UUID.')
@@ -115,7 +115,7 @@ describe('the organization of one request', () => {
   test('changes only when the runtime says so, within one transaction', async () => {
     const notes = await database.transaction(world.organizationId, async ({ tx, useOrganization }) => {
       const first = await tx.selectFrom('notes').select('note').where('counter', '=', 'c').execute()
-      await useOrganization(world.otherOrganizationId)
+      useOrganization(world.otherOrganizationId)
       return [...first, ...(await tx.selectFrom('notes').select('note').where('counter', '=', 'c').execute())]
     })
     expect(notes.map((row) => row.note)).toEqual(['mine', 'CANARY'])
@@ -153,6 +153,14 @@ describe('the role of a service', () => {
       code,
     })
     expect(await seen(world.organizationId)).toEqual(['mine'])
+  })
+})
+
+describe('several statements in one text', () => {
+  test('work every time, not only before the text is prepared: pg-boss’ upkeep sends such, and without it no dead worker is noticed', async () => {
+    for (let i = 0; i < 4; i++) {
+      expect(await database.query('begin; select 1 as n; select 2 as n; commit')).toEqual([{ n: 1 }, { n: 2 }])
+    }
   })
 })
 

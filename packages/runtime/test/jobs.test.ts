@@ -283,15 +283,20 @@ describe.concurrent('runs with one key', () => {
     expect(await shop.dead(task)).toEqual([])
   })
 
-  test('of a strictly ordered job wait for a failing one, and go on when it is given up', async ({ expect }) => {
+  test('of a strictly ordered job wait for a failing one, hold up no other key, and go on when it is given up', async ({
+    expect,
+  }) => {
     const order: string[] = []
     const task = shop.task(async ({ data, attempt }) => {
       order.push(`${data.text} ${attempt}`)
       if (data.text === 'shaky' && attempt === 1) throw new Error('once')
       if (data.text === 'lost') throw new Permanent('never')
     })
+    const other = shop.task(async () => void order.push('other key'))
     for (const text of ['shaky', 'lost', 'last']) await shop.ask(strictWork, task, { key: task, text })
-    await expect.poll(() => order, soon).toEqual(['shaky 1', 'shaky 2', 'lost 1', 'last 1'])
+    await expect.poll(() => shop.rows(task), soon).toMatchObject([{ state: 'retry' }, { state: 'created' }, { state: 'created' }])
+    await shop.ask(strictWork, other, { key: other })
+    await expect.poll(() => order, soon).toEqual(['shaky 1', 'other key', 'shaky 2', 'lost 1', 'last 1'])
     await expect.poll(() => shop.dead(task), soon).toHaveLength(1)
   })
 })
@@ -314,7 +319,7 @@ describe('a request for a stately job', () => {
     const insert = jobInserter('workshop', workshop.jobs as never)
     await shop.database.transaction(world.organizationId, async (session) => {
       await markOn(session.tx as never, task, 'late')
-      await insert(session, [
+      insert(session, [
         {
           queue: 'stately-work',
           organizationId: world.organizationId,

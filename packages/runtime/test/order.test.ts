@@ -16,7 +16,14 @@ test('statements that are not awaited one by one reach Postgres in the order in 
   for (let round = 0; round < 20; round++) {
     await database?.commit({ organizationId: world.organizationId }, async (untyped) => {
       const tx = untyped as unknown as import('kysely').Kysely<{
-        notes: { organizationId: string; id: string; counter: string; note: string; by: string; place: string }
+        notes: {
+          organizationId: string
+          id: string
+          counter: string
+          note: string
+          by: string
+          place: import('kysely').GeneratedAlways<string>
+        }
       }>
       const add = (note: string) => ({
         organizationId: world.organizationId,

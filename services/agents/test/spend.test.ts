@@ -1,6 +1,6 @@
 import { type ModelSimulator, startModelSimulator } from '@parley/providers/model'
 import { startWorld, type World } from '@parley/runtime/testing'
-import type { ServiceDatabase } from '@parley/runtime'
+import type { CommitFn, ServiceDatabase } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { findDayOfSpend, reserveSpend, settleSpend } from '../src/db/spend.ts'
@@ -31,9 +31,8 @@ afterAll(async () => {
 
 function reserve(organizationId: string, day: string, amountMicros: number, conversationId = randomUUIDv7()) {
   const wanted = { id: randomUUIDv7(), turnId: randomUUIDv7(), conversationId, day, amountMicros, capMicros: 10_000 }
-  return database
-    .commit({ organizationId }, (tx) => reserveSpend(tx, organizationId, wanted))
-    .then((reserved) => ({ ...wanted, reserved }))
+  const commit: CommitFn<DB> = (work) => database.commit({ organizationId }, work)
+  return reserveSpend(commit, organizationId, wanted).then((reserved) => ({ ...wanted, reserved }))
 }
 
 test('fifty parallel workers cannot exceed the cap, and reach it', async () => {

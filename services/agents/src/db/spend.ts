@@ -1,4 +1,4 @@
-import type { Tx } from '@parley/runtime'
+import type { CommitFn, Tx } from '@parley/runtime'
 import { sql } from 'kysely'
 import type { DB } from './types.ts'
 
@@ -16,21 +16,37 @@ export interface Reservation {
  * Sets aside the most that a turn can cost, or answers false: then the day's cap would be exceeded. The check and the change are
  * one statement on one row, so any number of workers keep the cap (reliability.md D37).
  *
- * All turns of an organization share that row. It is therefore changed here only, never when a turn is settled, and the transaction
- * that calls this does not wait for the disk: the row is free again at once. After a crash of Postgres at most the reservations of
- * its last moments are missing; the turns that they were for run again and reserve again. Call it last, and in no transaction
- * that states an event.
+ * All turns of an organization share that row. So it is changed here only, never when a turn is settled; the statement leaves in one
+ * flight with its commit, which does not wait for the disk: the row is free again before its answer is on the way. After a crash
+ * of Postgres at most the reservations of its last moments are missing; the turns that they were for run again and reserve again.
  */
-export async function reserveSpend(tx: Tx<DB>, organizationId: string, wanted: Reservation): Promise<boolean> {
-  const reservedMicros = await tryReserve(tx, organizationId, wanted)
+export async function reserveSpend(commit: CommitFn<DB>, organizationId: string, wanted: Reservation): Promise<boolean> {
+  const reservedMicros = await reserveAlone(commit, organizationId, wanted)
   if (reservedMicros === undefined) {
     // Settled reservations still count at their worst case until they are folded.
-    if ((await foldSettled(tx, organizationId)) === 0) return false
-    return (await tryReserve(tx, organizationId, wanted)) !== undefined
+    if ((await commit((tx) => foldSettled(tx, organizationId))) === 0) return false
+    return (await reserveAlone(commit, organizationId, wanted)) !== undefined
   }
   const isFirstOfDay = reservedMicros === wanted.amountMicros
-  if (isFirstOfDay || reservedMicros > wanted.capMicros / 4) await foldSettled(tx, organizationId)
+  if (isFirstOfDay || reservedMicros > wanted.capMicros / 4) await commit((tx) => foldSettled(tx, organizationId))
   return true
+}
+
+async function reserveAlone(commit: CommitFn<DB>, organizationId: string, wanted: Reservation): Promise<number | undefined> {
+  let answer: Promise<number | undefined> | undefined
+  const committed = commit(async (tx) => {
+    // Not awaited here: once it is written (when the promises of this turn have run), the commit follows it at once. Were it not
+    // written by then, it would come after the transaction, without an organization, and be refused.
+    answer = tryReserve(tx, organizationId, wanted)
+    answer.catch(() => undefined)
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+  })
+  // When both fail, the statement's own error is the reason.
+  await committed.catch(async (error: unknown) => {
+    await answer
+    throw error
+  })
+  return answer
 }
 
 /** The day's reserved sum after the reservation; undefined: it does not fit. */

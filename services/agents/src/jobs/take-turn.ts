@@ -3,7 +3,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { job, mostTurnsAtOnce } from '../app.ts'
 import { noteModelFailure } from '../db/conversations.ts'
-import { settleSpend } from '../db/spend.ts'
+import { reserveSpend, settleSpend } from '../db/spend.ts'
 import { nextTryMs } from '../rules/caps.ts'
 import { decideTurn, decideWithoutProposal } from '../rules/decide-turn.ts'
 import { askModel } from '../steps/ask-model.ts'
@@ -43,8 +43,15 @@ export const takeTurn = job(
     })
     if (claim.kind !== 'ask') return
 
-    const { turn, prompt, reservationId, reservedMicros } = claim
+    const { turn, prompt, reservation } = claim
+    const { id: reservationId, amountMicros: reservedMicros } = reservation
     const { agent } = turn
+    if (!(await reserveSpend(commit, organizationId, reservation))) {
+      const decision = decideWithoutProposal('budget_spent', agent, turn.language)
+      const spent = { turn, decision, asked: null, durationMs: passedMs(), errorClass: 'budget_spent' }
+      await finish((tx, tools) => finishTurn(tx, tools, app, organizationId, spent))
+      return
+    }
     const asked = await askModel(app.modelOf(agent.model), agent, prompt, { signal, headers: traceHeaders })
 
     const { AGENTS_MODEL_TRIES: tries, AGENTS_MODEL_RETRY_MS: baseMs } = app.config

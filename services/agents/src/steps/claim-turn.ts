@@ -3,7 +3,7 @@ import type { App } from '../app.ts'
 import { type Agent, ensureDefaultAgent } from '../db/agents.ts'
 import { holdConversation } from '../db/conversations.ts'
 import { listNewestMessages, type StoredMessage } from '../db/messages.ts'
-import { reserveSpend, settleSpend } from '../db/spend.ts'
+import { type Reservation, settleSpend } from '../db/spend.ts'
 import type { DB } from '../db/types.ts'
 import { cappedBy, dayOf } from '../rules/caps.ts'
 import { decideWithoutProposal, staySilent, type TurnDecision } from '../rules/decide-turn.ts'
@@ -28,7 +28,8 @@ export type Claim =
   | { kind: 'later'; at: Date }
   /** Decided without asking a model. */
   | { kind: 'decided'; turn: Turn; decision: TurnDecision; errorClass: string | null }
-  | { kind: 'ask'; turn: Turn; prompt: HashedPrompt; reservationId: string; reservedMicros: number }
+  /** The model is to be asked, once the money for it is set aside. */
+  | { kind: 'ask'; turn: Turn; prompt: HashedPrompt; reservation: Reservation }
 
 export interface ClaimRequest {
   organizationId: string
@@ -39,7 +40,7 @@ export interface ClaimRequest {
 
 /**
  * Takes on what waits in a conversation: all of it, as one turn. Nothing waits when an earlier run has answered already, so a job
- * that runs twice answers once. Money for the model is set aside here, before anybody calls it.
+ * that runs twice answers once.
  */
 export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Promise<Claim> {
   const { organizationId, conversationId, ids } = request
@@ -90,18 +91,15 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
   if (capped) return withoutModel(turn, capped)
 
   const prompt = promptOf(agent, waiting, messages)
-  const reservedMicros = worstCaseMicros(app, agent, prompt)
-  const reserved = await reserveSpend(tx, organizationId, {
+  const reservation = {
     id: ids.reservation,
     turnId: turn.id,
     conversationId,
     day: dayOf(now),
-    amountMicros: reservedMicros,
+    amountMicros: worstCaseMicros(app, agent, prompt),
     capMicros: config.AGENTS_DAILY_CAP_MICROS,
-  })
-  return reserved
-    ? { kind: 'ask', turn, prompt, reservationId: ids.reservation, reservedMicros }
-    : withoutModel(turn, 'budget_spent')
+  }
+  return { kind: 'ask', turn, prompt, reservation }
 }
 
 function withoutModel(turn: Turn, why: 'bot_loop' | 'turns_per_day' | 'budget_spent'): Claim {
