@@ -51,7 +51,7 @@ async function lintOf(copy: string): Promise<{ problems: string[]; files: number
 
 afterAll(() => {
   for (const copy of copies) rmSync(copy, { recursive: true, force: true })
-})
+}, 60_000)
 
 describe('imports', () => {
   const planted: Record<string, [file: string, text: string, why: RegExp]> = {

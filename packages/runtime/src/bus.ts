@@ -107,10 +107,13 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   }
   const jsm: JetStreamManager = await jetstreamManager(nc, { timeout: 5_000, checkAPI: false })
   const doubters = new Set<() => void>()
-  const doubt = () => {
+  const readers = new Set<{ reopen(why: string): void }>()
+  /** Readers would notice a lost consumer or stream by its silence, in seconds, and a relay with nothing to say not at all. */
+  const doubt = (why: string) => {
+    for (const reader of readers) reader.reopen(why)
     for (const listener of doubters) listener()
   }
-  void watch(nc, log, doubt)
+  void watch(nc, log, () => doubt('a new connection'))
 
   const streamConfig = {
     name: stream,
@@ -146,18 +149,11 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error
     }
     const { created } = await jsm.streams.add(streamConfig)
-    // Readers of the lost stream would notice by its silence, in seconds; this tells them at once.
     nc.publish(streamNews)
     return created
   }
   const streamNews = `poke.${root}.stream`
-  const readers = new Set<{ reopen(why: string): void }>()
-  nc.subscribe(streamNews, {
-    callback: () => {
-      for (const reader of readers) reader.reopen('a new stream')
-      doubt()
-    },
-  })
+  nc.subscribe(streamNews, { callback: () => doubt('a new stream') })
 
   return {
     root,
@@ -267,10 +263,18 @@ function publisher(nc: NatsConnection, stream: string, onStored: (sequence: numb
     }
   }, 250)
   watch.unref()
-  void nc.closed().then(() => {
+  // What was on its way when the line broke is not answered any more: waiting out its time would hold the relay up for as long.
+  void failWhenLost()
+  async function failWhenLost(): Promise<void> {
+    for await (const { type } of nc.status()) {
+      if (type === 'disconnect') failAll('The connection to the broker was lost.')
+    }
     clearInterval(watch)
-    for (const token of waiting.keys()) settle(token, 'The connection to the broker was closed.')
-  })
+    failAll('The connection to the broker was closed.')
+  }
+  function failAll(problem: string): void {
+    for (const token of waiting.keys()) settle(token, problem)
+  }
 
   return (subject, id, payload) =>
     new Promise((resolve, reject) => {

@@ -108,12 +108,16 @@ describe('an event behind one that was put aside', () => {
     // Straight onto the bus: the relay waits with what is committed while the retry's transaction is open.
     await onBus('b', 'one')
     // Others pass meanwhile; once the last of them has, 'b' has long arrived too.
-    for (const other of ['x', 'y', 'z']) {
+    // Of lanes of their own: the one where something is tried again waits for that.
+    const others = [...'cdefghijklmnopqrstuvwxyz']
+      .filter((key) => laneOf(world.organizationId, key) !== laneOf(world.organizationId, 'one'))
+      .slice(0, 3)
+    for (const other of others) {
       await onBus(other, other)
       await expect.poll(() => seenBy('second'), { timeout: 5_000 }).toContain(other)
     }
     release()
-    await expect.poll(() => seenBy('first'), { timeout: 10_000 }).toEqual(['x', 'y', 'z', 'a', 'b'])
+    await expect.poll(() => seenBy('first'), { timeout: 10_000 }).toEqual([...others, 'a', 'b'])
     await world.settle()
     expect(await world.sql(`select state from pair.dead_letters where state in ('waiting', 'retrying')`)).toEqual([])
   })

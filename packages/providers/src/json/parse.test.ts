@@ -146,9 +146,13 @@ describe('ceilings', () => {
       `[${'9'.repeat(2 << 20)}]`,
     ].map(bytes)
     for (const body of hostile) {
-      const started = performance.now()
-      expect(codeOf(body)).not.toBe('accepted')
-      expect(performance.now() - started).toBeLessThan(50)
+      // The best of several: what the machine does beside is not what is bounded here.
+      const times = Array.from({ length: 5 }, () => {
+        const started = performance.now()
+        expect(codeOf(body)).not.toBe('accepted')
+        return performance.now() - started
+      })
+      expect(Math.min(...times)).toBeLessThan(50)
     }
   })
 

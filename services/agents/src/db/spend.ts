@@ -23,8 +23,8 @@ export interface Reservation {
 export async function reserveSpend(commit: CommitFn<DB>, organizationId: string, wanted: Reservation): Promise<boolean> {
   const reservedMicros = await reserveAlone(commit, organizationId, wanted)
   if (reservedMicros === undefined) {
-    // Settled reservations still count at their worst case until they are folded.
-    if ((await commit((tx) => foldSettled(tx, organizationId))) === 0) return false
+    // Settled reservations still count at their worst case until they are folded, by us or by another turn that we waited for.
+    await commit((tx) => foldSettled(tx, organizationId))
     return (await reserveAlone(commit, organizationId, wanted)) !== undefined
   }
   const isFirstOfDay = reservedMicros === wanted.amountMicros
@@ -77,7 +77,7 @@ async function foldSettled(tx: Tx<DB>, organizationId: string): Promise<number> 
       select id from spend_reservations
       where organization_id = ${organizationId} and settled_micros is not null
       order by id limit 10000
-      for update skip locked
+      for update
     ), folded as (
       delete from spend_reservations r using due
       where r.organization_id = ${organizationId} and r.id = due.id
