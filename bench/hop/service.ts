@@ -11,7 +11,7 @@ export const questionAsked = defineEvent({
   summary: 'A question of the hop benchmark.',
   data: Question,
 })
-export const questionAnswered = defineEvent({
+const questionAnswered = defineEvent({
   type: 'question.answered',
   version: 1,
   key: 'topic',

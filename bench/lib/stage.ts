@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const password = 'parley-bench'
 
 /** A database of its own for one side of one round, so that nobody inherits another's bloat. */
-export interface BenchDatabase {
+interface BenchDatabase {
   /** Superuser's connection string. */
   adminUrl: string
   /** Dropped without waiting for those who are still connected. */

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 
 /** What a worker may be asked beside its own calls. */
-export interface Usage {
+interface Usage {
   /** CPU time since it was open: loading the code is no part of the work. */
   cpuMs: number
   rssMb: number

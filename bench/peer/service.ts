@@ -4,7 +4,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { openSink, Order, type Sink } from './task.ts'
 
-export const orderShipped = defineEvent({
+const orderShipped = defineEvent({
   type: 'parcel.shipped',
   version: 1,
   key: 'id',

@@ -47,7 +47,7 @@ function readPackages(file) {
 }
 
 /** The Node to run Parley with: this one if it is new enough, else the pinned one from node_modules. Ends the process without. */
-export function findNode() {
+function findNode() {
   if (isNewEnough(process.versions.node)) return process.execPath
   const name = `node-${process.platform}-${process.arch}`
   const pinned = join(root, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node')

@@ -16,8 +16,29 @@ function find(from, name) {
   }
 }
 
-const systems = { darwin: /darwin|macos/, win32: /win32|windows/, freebsd: /freebsd/, openbsd: /openbsd/, netbsd: /netbsd/, android: /android/, openharmony: /openharmony/, sunos: /sunos/, aix: /aix/, linux: /linux/ }
-const processors = { arm64: /arm64|aarch64/, x64: /x64|-64$/, arm: /arm/, ia32: /ia32/, ppc64: /ppc64/, riscv64: /riscv64/, s390x: /s390x/, loong64: /loong64/, mips64el: /mips64el/ }
+const systems = {
+  darwin: /darwin|macos/,
+  win32: /win32|windows/,
+  freebsd: /freebsd/,
+  openbsd: /openbsd/,
+  netbsd: /netbsd/,
+  android: /android/,
+  openharmony: /openharmony/,
+  sunos: /sunos/,
+  aix: /aix/,
+  linux: /linux/,
+}
+const processors = {
+  arm64: /arm64|aarch64/,
+  x64: /x64|-64$/,
+  arm: /arm/,
+  ia32: /ia32/,
+  ppc64: /ppc64/,
+  riscv64: /riscv64/,
+  s390x: /s390x/,
+  loong64: /loong64/,
+  mips64el: /mips64el/,
+}
 const match = (table, name) => Object.entries(table).find(([, pattern]) => pattern.test(name))?.[0]
 
 let added = 0

@@ -11,10 +11,10 @@ type Log = (line: string) => void
 /** Older servers accept `term('reason')` and then deliver the message again, and refuse sync_interval in their settings. */
 export const oldestNats: Version = [2, 10, 0]
 /** The first patch level that we would choose ourselves; between the two a server works but is worth an upgrade. */
-export const preferredNats: Version = [2, 10, 23]
+const preferredNats: Version = [2, 10, 23]
 
 /** Where downloaded servers are kept, one folder per version. */
-export const natsCacheFolder = (): string => join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'parley', 'nats')
+const natsCacheFolder = (): string => join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'parley', 'nats')
 
 /**
  * Finds or fetches a nats-server of at least 2.10 and returns its path. In this order: PARLEY_NATS_BIN, PATH, our cache, the

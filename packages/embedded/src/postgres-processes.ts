@@ -44,7 +44,7 @@ export function readPidFile(data: string): string[] {
 }
 
 /** All processes of the server on this data folder. Without /proc only the pid file tells, and this is empty. */
-export function serverProcesses(data: string): number[] {
+function serverProcesses(data: string): number[] {
   if (process.platform !== 'linux') return []
   const pids = readdirSync('/proc')
     .map(Number)

@@ -68,7 +68,7 @@ export function workingFolder(pid: number): string | undefined {
 }
 
 /** Sends a signal and says whether there was still a process to receive it. */
-export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal)
   } catch (error) {

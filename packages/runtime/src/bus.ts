@@ -41,7 +41,7 @@ export interface LaneMessage {
   data: Uint8Array
 }
 
-export interface LaneReaderOptions {
+interface LaneReaderOptions {
   name: string
   lane: number
   types: readonly string[]
@@ -113,7 +113,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     for (const reader of readers) reader.reopen(why)
     for (const listener of doubters) listener()
   }
-  void watch(nc, log, () => doubt('a new connection'))
+  const line = watchLine(nc, log, () => doubt('a new connection'))
 
   const streamConfig = {
     name: stream,
@@ -139,7 +139,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   async function ensureStream(): Promise<string> {
     try {
       const had = { ...seen }
-      const { created, state } = await jsm.streams.info(stream)
+      const { created, state } = await line.unlessLost(() => jsm.streams.info(stream))
       if (created !== seen.created) seen = { created, sequence: 0 }
       if (created !== had.created || state.last_seq >= had.sequence) return created
       // After a power cut without fsync sequences begin again lower: other events get them, and a reader's position would skip those.
@@ -148,7 +148,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     } catch (error) {
       if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error
     }
-    const { created } = await jsm.streams.add(streamConfig)
+    const { created } = await line.unlessLost(() => jsm.streams.add(streamConfig))
     nc.publish(streamNews)
     return created
   }
@@ -158,20 +158,20 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   return {
     root,
     stream,
-    connected: () => !nc.isClosed() && nc.getServer() !== '' && !reconnecting.has(nc),
+    connected: () => !nc.isClosed() && nc.getServer() !== '' && line.isUp(),
     ensureStream,
     onStreamDoubt(listener) {
       doubters.add(listener)
       return () => doubters.delete(listener)
     },
-    publish: publisher(nc, stream, noteSequence),
+    publish: publisher(nc, line, stream, noteSequence),
     readLane(reader) {
       noteSequence(reader.position, reader.streamCreated)
       const onMessage = (message: LaneMessage) => {
         noteSequence(message.sequence, reader.streamCreated)
         reader.onMessage(message)
       }
-      return readLane(nc, jsm, options, stream, readers, { ...reader, onMessage })
+      return readLane(nc, line, jsm, options, stream, readers, { ...reader, onMessage })
     },
     poke(topic) {
       if (!nc.isClosed()) nc.publish(`poke.${root}.${encodeToken(topic)}`)
@@ -200,20 +200,51 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   }
 }
 
-const reconnecting = new WeakSet<NatsConnection>()
+/** The connection as those see it who wait for an answer over it. */
+interface Line {
+  isUp(): boolean
+  /** Calls `listener` each time the connection breaks. */
+  onLost(listener: () => void): void
+  /**
+   * Asks only while there is somebody to hear it, and rejects when the connection breaks before the answer: the client forgets what
+   * was said while it is away, and would wait out the whole time for an answer that cannot come.
+   */
+  unlessLost<T>(ask: () => Promise<T>): Promise<T>
+}
 
-async function watch(nc: NatsConnection, log: Logger, onReconnect: () => void): Promise<void> {
-  for await (const status of nc.status()) {
-    if (status.type === 'disconnect') {
-      reconnecting.add(nc)
-      log.warn('the broker went away; events wait in the outboxes')
+function watchLine(nc: NatsConnection, log: Logger, onBack: () => void): Line {
+  const listeners = new Set<() => void>()
+  let isUp = true
+  void watch()
+  async function watch(): Promise<void> {
+    for await (const status of nc.status()) {
+      if (status.type === 'disconnect') {
+        if (isUp) log.warn('the broker went away; events wait in the outboxes')
+        isUp = false
+        for (const listener of listeners) listener()
+      }
+      if (status.type === 'reconnect') {
+        isUp = true
+        log.info('the broker is back')
+        onBack()
+      }
+      if (status.type === 'error') log.warn({ err: describe(status.error) }, 'the broker reported an error')
     }
-    if (status.type === 'reconnect') {
-      reconnecting.delete(nc)
-      log.info('the broker is back')
-      onReconnect()
-    }
-    if (status.type === 'error') log.warn({ err: describe(status.error) }, 'the broker reported an error')
+  }
+  return {
+    isUp: () => isUp,
+    onLost: (listener) => listeners.add(listener),
+    async unlessLost(ask) {
+      if (!isUp) throw new Error('The broker is away.')
+      const { promise: lost, reject } = Promise.withResolvers<never>()
+      const listener = () => reject(new Error('The connection to the broker was lost.'))
+      listeners.add(listener)
+      try {
+        return await Promise.race([ask(), lost])
+      } finally {
+        listeners.delete(listener)
+      }
+    },
   }
 }
 
@@ -228,7 +259,7 @@ const publishTimeoutMs = 5_000
  * Publishes with the broker's acknowledgement. The library's own `publish` opens a request with error objects and timers for each
  * message, an eighth of a hop's cost; here one subscription takes all answers and one timer watches over them.
  */
-function publisher(nc: NatsConnection, stream: string, onStored: (sequence: number) => void): Bus['publish'] {
+function publisher(nc: NatsConnection, line: Line, stream: string, onStored: (sequence: number) => void): Bus['publish'] {
   const inbox = `_INBOX.ack.${Math.random().toString(36).slice(2)}`
   const waiting = new Map<string, { since: number; resolve(): void; reject(error: Error): void }>()
   let serial = 0
@@ -263,21 +294,18 @@ function publisher(nc: NatsConnection, stream: string, onStored: (sequence: numb
     }
   }, 250)
   watch.unref()
-  // What was on its way when the line broke is not answered any more: waiting out its time would hold the relay up for as long.
-  void failWhenLost()
-  async function failWhenLost(): Promise<void> {
-    for await (const { type } of nc.status()) {
-      if (type === 'disconnect') failAll('The connection to the broker was lost.')
-    }
-    clearInterval(watch)
-    failAll('The connection to the broker was closed.')
-  }
-  function failAll(problem: string): void {
+  const failAll = (problem: string) => {
     for (const token of waiting.keys()) settle(token, problem)
   }
+  line.onLost(() => failAll('The connection to the broker was lost.'))
+  void nc.closed().then(() => {
+    clearInterval(watch)
+    failAll('The connection to the broker was closed.')
+  })
 
   return (subject, id, payload) =>
     new Promise((resolve, reject) => {
+      if (!line.isUp()) return reject(new PublishFailed('The broker is away.'))
       const token = (serial++).toString(36)
       const meta = headers()
       meta.set('Nats-Msg-Id', id)
@@ -298,6 +326,7 @@ function publisher(nc: NatsConnection, stream: string, onStored: (sequence: numb
  */
 function readLane(
   nc: NatsConnection,
+  line: Line,
   jsm: JetStreamManager,
   options: BusOptions,
   stream: string,
@@ -378,23 +407,25 @@ function readLane(
   async function open(why: string): Promise<void> {
     for (let tries = 0; !stopped; tries++) {
       try {
-        const { created } = await jsm.streams.info(stream)
+        const { created } = await line.unlessLost(() => jsm.streams.info(stream))
         if (created !== reader.streamCreated) {
           // Sequences of the lost stream mean nothing in this one; waiting for them would be waiting for ever.
           reader.onStreamChanged()
           return
         }
         generation++
-        const info = await jsm.consumers.add(stream, {
-          name: `${reader.name}-g${generation}`,
-          ack_policy: AckPolicy.None,
-          deliver_policy: DeliverPolicy.StartSequence,
-          opt_start_seq: position + 1,
-          filter_subjects: reader.types.map((type) => `${options.root}.${reader.lane}.${type}.>`),
-          inactive_threshold: nanos(60_000),
-          mem_storage: true,
-          num_replicas: 1,
-        })
+        const info = await line.unlessLost(() =>
+          jsm.consumers.add(stream, {
+            name: `${reader.name}-g${generation}`,
+            ack_policy: AckPolicy.None,
+            deliver_policy: DeliverPolicy.StartSequence,
+            opt_start_seq: position + 1,
+            filter_subjects: reader.types.map((type) => `${options.root}.${reader.lane}.${type}.>`),
+            inactive_threshold: nanos(60_000),
+            mem_storage: true,
+            num_replicas: 1,
+          }),
+        )
         consumer = info.name
         delivered = 0
         outstanding = 0
@@ -404,7 +435,7 @@ function readLane(
         return
       } catch (error) {
         if (tries === 5) options.log.warn({ err: describe(error), lane: reader.lane, why }, 'a lane cannot be read; trying on')
-        await new Promise((resolve) => setTimeout(resolve, Math.min(100 * 2 ** tries, 2_000)))
+        await new Promise((resolve) => setTimeout(resolve, Math.min(100 * 2 ** tries, 500)))
       }
     }
   }

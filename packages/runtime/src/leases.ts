@@ -61,6 +61,7 @@ export function startLeases(options: LeasesOptions): Leases {
   const { serviceName, replicaId, database, bus, log } = options
   const held = new Map<number, HeldLane>()
   let stopping = false
+  let renewedAt = performance.now()
 
   async function tick(): Promise<void> {
     await database.query(`insert into replicas (id) values ($1) on conflict (id) do update set seen_at = now()`, [replicaId])
@@ -70,6 +71,7 @@ export function startLeases(options: LeasesOptions): Leases {
       `update lane_leases set expires_at = now() + $2 * interval '1 second' where holder = $1 and lane = any($3::smallint[]) returning lane, epoch`,
       [replicaId, leaseSeconds, [...held.keys()]],
     )
+    renewedAt = performance.now()
     const mine = new Map(renewed.map((row) => [row.lane, row.epoch]))
     for (const lane of held.values()) if (mine.get(lane.lane) !== lane.epoch) drop(lane)
     const alive = await database.query<{ replicas: number }>(
@@ -79,7 +81,9 @@ export function startLeases(options: LeasesOptions): Leases {
     const share = Math.ceil(laneCount / Math.max(1, alive[0]?.replicas ?? 1))
     const surplus = [...held.values()].filter((lane) => !lane.releasing).slice(share)
     for (const lane of surplus) void release(lane)
-    if (held.size < share && surplus.length === 0) await acquire(share - held.size)
+    if (held.size < share && surplus.length === 0) {
+      await acquire(share - held.size).catch((error: unknown) => log.info({ err: describe(error) }, 'no lane could be taken'))
+    }
   }
 
   async function acquire(wanted: number): Promise<void> {
@@ -164,18 +168,14 @@ export function startLeases(options: LeasesOptions): Leases {
   }
 
   let ticking: Promise<void> | undefined
-  let lastTickAt = performance.now()
   let again = false
   const tickNow = () => {
     if (stopping || ticking) return
     ticking = tick()
-      .then(() => {
-        lastTickAt = performance.now()
-      })
       .catch((error: unknown) => {
         log.warn({ err: describe(error) }, 'lane leases could not be renewed')
         // Past the lease's own end somebody else may hold the lanes: stop reading them (the epoch would refuse us anyway).
-        if (performance.now() - lastTickAt > leaseSeconds * 1000) for (const lane of held.values()) drop(lane)
+        if (performance.now() - renewedAt > leaseSeconds * 1000) for (const lane of held.values()) drop(lane)
       })
       .finally(() => {
         ticking = undefined

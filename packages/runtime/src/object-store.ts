@@ -29,7 +29,7 @@ export const objectDigest = (bytes: Uint8Array) => ({
 })
 
 /** Objects as files of a folder: the default of one machine. A file appears whole or not at all. */
-export function openDiskStore(folder: string): ObjectStore {
+function openDiskStore(folder: string): ObjectStore {
   return {
     async put(key, bytes) {
       checkObject(key, bytes)

@@ -7,7 +7,7 @@ import { jobSchemaOf } from './schema.ts'
 import { kit, type Route, type Tx } from './types.ts'
 
 /** What the operator's routes of a service reach. */
-export interface OpsApp {
+interface OpsApp {
   bus: Bus
   retryNow(): void
 }

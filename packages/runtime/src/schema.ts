@@ -255,7 +255,7 @@ async function secure(pool: pg.Pool, schema: string, role: string): Promise<void
 }
 
 /** pg-boss' queue settings of one job. Heartbeats are 10 s at the least there. */
-export function queueOptions(job: Job<never, never, never>) {
+function queueOptions(job: Job<never, never, never>) {
   const settings = job.settings
   return {
     policy: settings.policy ?? 'standard',

@@ -23,7 +23,7 @@ export interface OutboxRow {
 }
 
 /** Bytes that an event may take in the outbox and on the bus. */
-export const largestEventBytes = 64 * 1024
+const largestEventBytes = 64 * 1024
 
 /** The outbox row of one event. Throws ContractError when the data breaks the contract or is too large. */
 export function outboxRow<Data>(

@@ -16,7 +16,7 @@ export interface Terminal {
 }
 
 /** Set by a command that did its work and has bad news: `doctor` found something, `say` got no answer. */
-export interface Outcome {
+interface Outcome {
   exitCode: number
 }
 
@@ -24,7 +24,7 @@ export type Context = Terminal & { outcome: Outcome }
 
 const usageError = 2
 
-export const processTerminal: Terminal = {
+const processTerminal: Terminal = {
   out: (line) => process.stdout.write(`${line}\n`),
   err: (line) => process.stderr.write(`${line}\n`),
   environment: process.env,
@@ -48,7 +48,7 @@ export async function runCli(args: readonly string[], terminal: Terminal = proce
   }
 }
 
-export function program(context: Context): Command {
+function program(context: Context): Command {
   const parley = new Command('parley')
     .description('The back office for conversational commerce, on this machine.')
     .usage('<command> [options]')

@@ -64,7 +64,13 @@ async function readCatalogue(): Promise<Table[]> {
   const found = new Map<string, Table>()
   for (const column of columns) {
     const id = `${column.schema}.${column.table}`
-    const table: Table = found.get(id) ?? { schema: column.schema, name: column.table, tenant: false, columns: [], allowed: new Map() }
+    const table: Table = found.get(id) ?? {
+      schema: column.schema,
+      name: column.table,
+      tenant: false,
+      columns: [],
+      allowed: new Map(),
+    }
     if (column.name === 'organization_id') table.tenant = true
     table.columns.push(column)
     found.set(id, table)

@@ -97,7 +97,7 @@ export async function startTcpProxy(target: { host?: string; port: number }, ran
   })
   await new Promise<void>((resolve, reject) => listener.once('error', reject).listen(0, '127.0.0.1', resolve))
   const cut = () => {
-    for (const entry of [...pairs]) entry.reset()
+    for (const entry of Array.from(pairs)) entry.reset()
   }
   return {
     port: (listener.address() as AddressInfo).port,

@@ -6,7 +6,7 @@ import { collectTraces, findConversation, findCorrelations, findReceipt } from '
 import type { Hearer } from './stops.ts'
 
 /** Every handler with what it hears. */
-export function hearersOf(services: readonly AnyService[]): Hearer[] {
+function hearersOf(services: readonly AnyService[]): Hearer[] {
   return services.flatMap((service) =>
     service.handlers.map((handler) => ({ service: service.name, handler: handler.name, eventType: handler.event.type })),
   )

@@ -2,7 +2,7 @@ import type { Chain, Step } from './chain.ts'
 import { outcomeOf, partsOf } from './parts.ts'
 
 /** The end of an id: ids of one moment begin alike. */
-export const shortId = (id: string) => (id.length > 12 ? `…${id.slice(-6)}` : id)
+const shortId = (id: string) => (id.length > 12 ? `…${id.slice(-6)}` : id)
 
 const padMs = (ms: number) => `${String(Math.max(0, Math.round(ms))).padStart(6)} ms`
 

@@ -39,6 +39,6 @@ export function createRandom(seed: number): Random {
       return copy
     },
     fork: (name) =>
-      createRandom([...name].reduce((hash, char) => Math.imul(hash ^ char.charCodeAt(0), 0x01000193), seed ^ 0x811c9dc5)),
+      createRandom(Array.from(name).reduce((hash, char) => Math.imul(hash ^ char.charCodeAt(0), 0x01000193), seed ^ 0x811c9dc5)),
   }
 }

@@ -1,7 +1,7 @@
 import { says, type SimulatedMessage, webhookPayload } from '@parley/providers/whapi'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Ledger, Send } from './ledger.ts'
-import { type Random } from './random.ts'
+import type { Random } from './random.ts'
 import { refOf } from './refs.ts'
 import type { World } from './world.ts'
 
