@@ -19,6 +19,7 @@ group('an error', () => {
     ['the name does not resolve', coded('EAI_AGAIN'), 'outage'],
     ['the backend was lost, without a code', new Error('Connection terminated unexpectedly'), 'outage'],
     ['the pool is full, without a code', new Error('timeout exceeded when trying to connect'), 'outage'],
+    ['the server no longer answers, without a code', new Error('Query read timeout'), 'outage'],
     ['two transactions met', coded('40001'), 'retry'],
     ['two transactions waited for each other', coded('40P01'), 'retry'],
     ['a lock took too long', coded('55P03'), 'retry'],

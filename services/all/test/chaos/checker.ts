@@ -14,8 +14,6 @@ export interface Expectations {
   mayBeHandedOver?(chat: string): boolean
   /** Chats where a dead letter was tried again after those behind it. */
   isShuffled?(chat: string): boolean
-  /** The stream may lack events that were published before this moment: it was lost and rebuilt from the last 72 hours. */
-  skipStream?: boolean
 }
 
 export interface Verdict {
@@ -54,7 +52,7 @@ export async function check(world: World, ledger: Ledger, expected: Expectations
   await checkEffects(world, broken, counts)
   await checkDeadLetters(world, expected, broken)
   await checkStatuses(world, broken)
-  if (!expected.skipStream) await checkStream(world, broken)
+  await checkStream(world, broken)
   return { sent: facts.size, accepted: accepted.length, ...counts, broken }
 }
 
