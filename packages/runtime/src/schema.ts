@@ -3,6 +3,7 @@ import { Migrator } from 'kysely/migration'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
+import { describe } from './errors.ts'
 import type { Job, Migration, Service } from './types.ts'
 
 /** Postgres schema of a service: its name, '-' as '_'. */
@@ -158,27 +159,31 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   }
 }
 
+/**
+ * Roles belong to the whole server, and Postgres' advisory locks to one database: two migrations of two databases may meet here. The one
+ * that loses a row to the other (XX000, "tuple concurrently updated") or finds the role just made (42710, 23505) tries again.
+ */
 async function createRoles(pool: pg.Pool, options: MigrateOptions): Promise<void> {
-  const client = await pool.connect()
-  try {
-    // Roles are shared by all databases of a server; two migrations of two databases may meet here.
-    await client.query(`select pg_advisory_lock(hashtext('parley.roles'))`)
-    for (const role of [relayRole, ...options.services.map((service) => roleOf(service.name))]) {
-      const known = await client.query('select 1 from pg_roles where rolname = $1', [role])
-      if (known.rowCount === 0) {
-        await client.query(`create role ${role} nosuperuser nobypassrls nocreatedb nocreaterole`)
-        // reliability.md D22: no statement, lock or idle transaction of a service lasts long enough to hold the others up.
-        await client.query(`alter role ${role} set statement_timeout = '5s'`)
-        await client.query(`alter role ${role} set lock_timeout = '2s'`)
-        await client.query(`alter role ${role} set idle_in_transaction_session_timeout = '15s'`)
+  for (const role of [relayRole, ...options.services.map((service) => roleOf(service.name))]) {
+    for (let tries = 1; ; tries++) {
+      try {
+        await createRole(pool, role, options.passwords?.[role])
+        break
+      } catch (error) {
+        if (tries === 10 || !['XX000', '42710', '23505'].includes(describe(error).code ?? '')) throw error
+        await new Promise((resolve) => setTimeout(resolve, 20 * tries * (0.5 + Math.random())))
       }
-      const password = options.passwords?.[role]
-      if (password !== undefined) await client.query(`alter role ${role} login password ${client.escapeLiteral(password)}`)
     }
-  } finally {
-    await client.query(`select pg_advisory_unlock(hashtext('parley.roles'))`)
-    client.release()
   }
+}
+
+async function createRole(pool: pg.Pool, role: string, password: string | undefined): Promise<void> {
+  const known = await pool.query('select 1 from pg_roles where rolname = $1', [role])
+  if (known.rowCount === 0) await pool.query(`create role ${role} nosuperuser nobypassrls nocreatedb nocreaterole`)
+  // reliability.md D22: no statement, lock or idle transaction of a service lasts long enough to hold the others up.
+  const settings = [`statement_timeout = '5s'`, `lock_timeout = '2s'`, `idle_in_transaction_session_timeout = '15s'`]
+  for (const setting of settings) await pool.query(`alter role ${role} set ${setting}`)
+  if (password !== undefined) await pool.query(`alter role ${role} login password ${pg.escapeLiteral(password)}`)
 }
 
 async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<never, never, never>): Promise<void> {

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { addDead } from './commands/dead.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addMigrate } from './commands/migrate.ts'
 import { addReceipts } from './commands/receipts.ts'
 import { addReplay } from './commands/replay.ts'
 import { addSay } from './commands/say.ts'
@@ -66,6 +67,7 @@ function program(context: Context): Command {
   addDead(parley, context)
   addReplay(parley, context)
   addDoctor(parley, context)
+  addMigrate(parley, context)
   for (const command of withChildren(parley)) command.copyInheritedSettings(parley)
   return parley
 }

@@ -12,6 +12,7 @@ const { route } = kit<unknown, unknown>()
 const inbox = {
   name: 'inbox',
   handlers: [],
+  pluginPaths: [],
   routes: [
     route({ method: 'GET', path: '/v1/things', summary: 's', scope: 'a:read', reply: z.unknown(), run: async () => null }),
   ],

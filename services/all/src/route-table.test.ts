@@ -7,10 +7,12 @@ import type { AnyService } from './services.ts'
 const { route } = kit<unknown, unknown>()
 const get = (path: string, also: string[] = []) =>
   route({ method: 'GET', path, also, summary: 's', scope: 'a:read', reply: z.unknown(), run: async () => null })
-const service = (name: string, ...routes: unknown[]) => ({ name, routes, handlers: [] }) as unknown as AnyService
+const service = (name: string, ...routes: unknown[]) => ({ name, routes, handlers: [], pluginPaths: [] }) as unknown as AnyService
+const withPlugin = (entry: AnyService, ...pluginPaths: string[]): AnyService => ({ ...entry, pluginPaths })
 
 const serviceOf = routeTable([
-  service('inbox', get('/v1/customers/:id', ['GET /rest/v1/visitors']), get('/v1/customers')),
+  withPlugin(service('inbox', get('/v1/customers/:id', ['GET /rest/v1/visitors']), get('/v1/customers')), '/v1/stream'),
+  withPlugin(service('ingest'), '/webhooks'),
   service('agents', get('/v1/customers/:id/turns'), get('/v1/customers/best')),
 ])
 
@@ -24,6 +26,7 @@ test.each([
   ['/v1/ops/agents/dead-letters', 'agents'],
   ['/webhooks/whapi/token', 'ingest'],
   ['/v1/stream', 'inbox'],
+  ['/v1/streams', undefined],
   ['/v1/customers/', undefined],
   ['/v1/customers/7/turns/8', undefined],
   ['/', undefined],

@@ -1,5 +1,4 @@
 import { opsRoutes, parsePlace } from '@parley/runtime'
-import { pluginRoutes } from './plugin-routes.ts'
 import type { AnyService } from './services.ts'
 
 interface Node {
@@ -19,8 +18,11 @@ export function routeTable(services: readonly AnyService[]): (path: string) => s
       for (const path of [route.path, ...route.also.map((place) => parsePlace(place).url)]) add(root, path, service.name)
     }
   }
-  for (const { service, path } of pluginRoutes) add(root, path, service)
-  return (path) => find(root, path.split('/').slice(1))
+  // A plugin's own routes are known to Fastify only once it runs; its service says under which paths they are.
+  const plugins = services.flatMap((service) => service.pluginPaths.map((prefix) => ({ service: service.name, prefix })))
+  return (path) =>
+    find(root, path.split('/').slice(1)) ??
+    plugins.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))?.service
 }
 
 function add(root: Node, path: string, service: string): void {

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startInstance, type Instance } from '../src/instance.ts'
-import { pluginRoutes } from '../src/plugin-routes.ts'
 import { allServices } from '../src/services.ts'
 import { type Here, makeHere } from './here.ts'
 
@@ -150,10 +149,16 @@ describe('a Parley that runs here', () => {
   })
 
   test('answers the plugin paths that the split door routes', async () => {
-    for (const { path } of pluginRoutes) {
-      const response = await fetch(instance.url + path.replaceAll(/:\w+/g, 'x'), { signal: AbortSignal.timeout(5_000) })
+    const answered = async (path: string) => {
+      const response = await fetch(instance.url + path, { signal: AbortSignal.timeout(5_000) })
       const { error } = (await response.json()) as { error: { message: string } }
-      expect(error.message, path).not.toContain('There is nothing at')
+      return !error.message.startsWith('There is nothing at')
+    }
+    const prefixes = allServices.flatMap((service) => service.pluginPaths)
+    expect(prefixes.length).toBeGreaterThan(3)
+    for (const prefix of prefixes) {
+      const places = await Promise.all([prefix, `${prefix}/x`, `${prefix}/x/x`].map(answered))
+      expect(places, prefix).toContain(true)
     }
   })
 
