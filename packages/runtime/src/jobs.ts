@@ -251,6 +251,8 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       running,
       wake,
       schedule,
+      /** Runs are under way, or just being claimed. */
+      busy: () => running.size > 0 || fetching || settling !== undefined,
       idle: () => running.size === 0 && !fetching && !wanted && settling === undefined,
       stop: () => clearTimeout(timer),
     }
@@ -324,7 +326,8 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       log.info({ job: job.name, jobId: run.id }, 'a run lost its lease and wrote nothing')
       return 'lease_lost'
     }
-    const kind = classify(error)
+    // A run that was cut off because we stop has done nothing wrong: another replica takes it up, however often that happens.
+    const kind = abort.signal.aborted ? 'outage' : classify(error)
     const final = kind === 'permanent' || error instanceof Permanent || (kind !== 'outage' && run.retry_count >= run.retry_limit)
     try {
       if (final) {
@@ -437,7 +440,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       const deadline = performance.now() + graceMs
       // No new runs from here on; those under way may finish, then their signal aborts.
       stopping = true
-      const noMore = () => loops.every((loop) => loop.running.size === 0)
+      const noMore = () => loops.every((loop) => !loop.busy())
       while (!noMore() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
       abort.abort(new Error('The process is stopping.'))
       clearInterval(beat)

@@ -62,7 +62,11 @@ export async function openService(service: AnyService, settings: unknown, shared
   })
   await patiently('the database', log, () => database.query('select 1'))
 
-  const news = createNews(service, bus, () => ({ relay, jobs, alone: consumer?.held().length === laneCount }))
+  let consumer: Consumer | undefined
+  let relay: Relay | undefined
+  let jobRunner: JobRunner | undefined
+  // News of other replicas may come before the loops are there; they look for themselves when they start.
+  const news = createNews(service, bus, () => ({ relay, jobs: jobRunner, alone: consumer?.held().length === laneCount }))
   const serviceDatabase: ServiceDatabase<never> = {
     read: (organizationId, work) => database.read(organizationId, (session) => work(session.tx)),
     async commit(origin, work) {
@@ -93,10 +97,9 @@ export async function openService(service: AnyService, settings: unknown, shared
   }
   const app: unknown = await service.open(context as never)
 
-  let consumer: Consumer | undefined
-  let relay: Relay | undefined
   const loops = { serviceName: service.name, database, app, log, onCommitted: news.committed }
-  const jobs: JobRunner = await startJobs({ ...loops, jobs: service.jobs as never, pollMs: config.POLL_MS })
+  const jobs = await startJobs({ ...loops, jobs: service.jobs as never, pollMs: config.POLL_MS })
+  jobRunner = jobs
   consumer = startConsumer({
     ...loops,
     replicaId: shared.replicaId,
@@ -134,7 +137,11 @@ export async function openService(service: AnyService, settings: unknown, shared
 }
 
 /** Tells whoever waits for a service's commits: its relay, its jobs, its streams; here at once, in other replicas by a poke. */
-function createNews(service: AnyService, bus: Bus, loops: () => { relay: Relay | undefined; jobs: JobRunner; alone: boolean }) {
+function createNews(
+  service: AnyService,
+  bus: Bus,
+  loops: () => { relay: Relay | undefined; jobs: JobRunner | undefined; alone: boolean },
+) {
   const listeners = new Set<() => void>()
   let listenersDue: NodeJS.Timeout | undefined
   let pokeDue: NodeJS.Timeout | undefined
@@ -154,7 +161,7 @@ function createNews(service: AnyService, bus: Bus, loops: () => { relay: Relay |
       relay?.wake()
       tellListeners()
     }
-    for (const [queue, delayMs] of queues) jobs.wake(queue, delayMs)
+    for (const [queue, delayMs] of queues) jobs?.wake(queue, delayMs)
     // A replica that holds every lane has nobody to tell.
     if (alone) return
     pokeDue ??= setTimeout(() => {
@@ -166,7 +173,7 @@ function createNews(service: AnyService, bus: Bus, loops: () => { relay: Relay |
   const stopHearing = bus.onPoke(`${service.name}.news`, () => {
     const { relay, jobs } = loops()
     relay?.wake()
-    for (const job of service.jobs) jobs.wake(job.name)
+    for (const job of service.jobs) jobs?.wake(job.name)
     tellListeners()
   })
 

@@ -3,7 +3,7 @@ import { connect } from '@nats-io/transport-node'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { laneOf, subjectOf } from '@parley/contracts'
+import { encodeToken, laneOf, subjectOf } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import { defineService, kit, openDatabase, openLog, outboxRow, type Service } from '../src/index.ts'
 import { startTcpProxy, startWorld, type World } from '../src/testing/index.ts'
@@ -173,6 +173,25 @@ describe('a database that throws everybody out', () => {
       process.off('uncaughtException', uncaught)
       await database.close()
       await proxy.close()
+    }
+  })
+})
+
+describe('a replica', () => {
+  test('that starts while others tell their news keeps its connection to the broker', async () => {
+    await open()
+    const printed = vi.spyOn(console, 'log').mockImplementation(() => {})
+    const nc = await connect({ servers: world.environment['NATS_URL'] as string })
+    const news = setInterval(() => nc.publish(`poke.${world.environment['BUS_ROOT']}.${encodeToken('pair.news')}`), 1)
+    try {
+      const replica = await world.startReplica()
+      await expect.poll(() => replica.services[0]?.consumer.held().length, { timeout: 5_000 }).toBe(8)
+      // The client says so here when a listener's error ends its reading.
+      expect(printed).not.toHaveBeenCalled()
+    } finally {
+      clearInterval(news)
+      await nc.close()
+      printed.mockRestore()
     }
   })
 })

@@ -13,6 +13,7 @@ export const rollingRestart: Scenario = {
     const before = ledger.sends.length
     const duplicates = watchDuplicates(world)
     await duplicates.look()
+    const triedAgain = await runsTriedAgain(world)
     const lanes = watchLanes(world)
     const load = sender.load({ customersAtOnce: quick ? 6 : 10, pauseMs: 500 })
     try {
@@ -31,9 +32,17 @@ export const rollingRestart: Scenario = {
     const failed = answers.filter((answer) => answer !== 200 && answer !== 503)
     expectThat(failed.length === 0, `requests failed: ${failed.join(', ')}`)
     expectThat(duplicates.seen() === 0, `${duplicates.seen()} events were brought twice`)
+    const cutOff = (await runsTriedAgain(world)) - triedAgain
+    expectThat(cutOff === 0, `${cutOff} job runs were cut off and tried again`)
     expectThat(longestMs < longestWithoutHolderMs, `a lane had no holder for ${longestMs} ms`)
     return { rounds, note: `${answers.filter((answer) => answer === 503).length} × 503; lanes free for ${longestMs} ms at most` }
   },
+}
+
+async function runsTriedAgain(world: World): Promise<number> {
+  const counts = serviceNames.map((service) => `(select count(*) from ${service}_jobs.job_common where retry_count > 0)`)
+  const [row] = await world.sql<{ runs: number }>(`select (${counts.join(' + ')})::int as runs`)
+  return row?.runs ?? 0
 }
 
 /** Counts what handlers were brought a second time, over processes that come and go. */
