@@ -99,16 +99,23 @@ async function burst(parts: Parts, messages: number): Promise<number> {
   return (messages / (lastAt - startedAt)) * 1000
 }
 
-/** Tries a rate a little below the estimate, and lower ones until one is sustained. */
+/** Looks with short runs, upwards from the estimate while the chain keeps up and downwards while it does not, then proves the rate at full length. */
 async function highestSustained(parts: Parts, estimate: number, seconds: number): Promise<Run> {
-  for (let share = 0.95; share > 0.2; share -= share > 0.6 ? 0.1 : 0.15) {
-    const run = await atRate(parts, estimate * share, seconds)
+  const lookSeconds = Math.min(seconds, 10)
+  const tryAt = async (perSecond: number, forSeconds: number): Promise<Run> => {
+    const run = await atRate(parts, perSecond, forSeconds)
     parts.stage.log(
-      `turn at ${rounded(estimate * share)}/s for ${seconds} s: ${rounded(run.perSecond)}/s out, p95 ${rounded(run.p95Ms)} ms, ${run.sustained ? 'sustained' : 'the backlog grows'}`,
+      `turn at ${rounded(perSecond)}/s for ${forSeconds} s: ${rounded(run.perSecond)}/s out, p95 ${rounded(run.p95Ms)} ms, ${run.sustained ? 'sustained' : 'the backlog grows'}`,
     )
+    return run
+  }
+  let rate = estimate
+  while (rate < estimate * 10 && (await tryAt(rate * 1.25, lookSeconds)).sustained) rate *= 1.25
+  for (; rate > estimate / 5; rate *= 0.88) {
+    const run = await tryAt(rate, seconds)
     if (run.sustained) return run
   }
-  throw new Error(`turn: not even a quarter of ${rounded(estimate)}/s is sustained.`)
+  throw new Error(`turn: not even a fifth of ${rounded(estimate)}/s is sustained.`)
 }
 
 async function atRate(parts: Parts, perSecond: number, seconds: number): Promise<Run> {
