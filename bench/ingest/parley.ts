@@ -4,7 +4,8 @@ import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { processEnvironment } from '../lib/environment.ts'
 import { roleUrl } from '../lib/stage.ts'
 import { serveWorker } from '../lib/worker.ts'
-import { channelId, type Door } from './webhook.ts'
+import { channelId } from '../lib/webhook.ts'
+import type { Door } from './webhook.ts'
 
 export interface IngestSettings {
   adminUrl: string

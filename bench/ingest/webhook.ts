@@ -1,4 +1,4 @@
-export const channelId = 'BENCH-0001'
+import { textWebhook } from '../lib/webhook.ts'
 
 /** Where a side takes webhooks. */
 export interface Door {
@@ -7,23 +7,6 @@ export interface Door {
   headers: Record<string, string>
 }
 
-/** A text message as Whapi delivers it (providers.md §1), each with an id and a chat of its own. */
-export const webhookBody = JSON.stringify({
-  messages: [
-    {
-      id: 'bench{{n}}-gBENCH',
-      from_me: false,
-      type: 'text',
-      chat_id: '33{{n}}@s.whatsapp.net',
-      timestamp: '{{now}}',
-      source: 'mobile',
-      device_id: 0,
-      chat_name: 'Camille Laurent',
-      text: { body: 'Hello, where is my order 1042? It was promised for Tuesday and I have heard nothing since.' },
-      from: '33{{n}}',
-      from_name: 'Camille Laurent',
-    },
-  ],
-  event: { type: 'messages', event: 'post' },
-  channel_id: channelId,
-}).replaceAll('"{{now}}"', '{{now}}')
+export const webhookBody = textWebhook(
+  'Hello, where is my order 1042? It was promised for Tuesday and I have heard nothing since.',
+)

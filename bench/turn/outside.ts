@@ -1,7 +1,8 @@
 import { startModelSimulator } from '@parley/providers/model'
 import { startWhapiSimulator, type WebhookTarget } from '@parley/providers/whapi'
 import { serveWorker } from '../lib/worker.ts'
-import { channelId, numberOfChat } from './webhook.ts'
+import { channelId } from '../lib/webhook.ts'
+import { numberOfChat } from './webhook.ts'
 
 export interface Outside {
   gatewayUrl: string

@@ -7,7 +7,7 @@ import { processEnvironment } from '../lib/environment.ts'
 import { roleUrl } from '../lib/stage.ts'
 import { serveWorker } from '../lib/worker.ts'
 import type { Outside } from './outside.ts'
-import { channelId } from './webhook.ts'
+import { channelId } from '../lib/webhook.ts'
 
 export interface TurnSettings {
   adminUrl: string

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parseJson } from '../src/json/index.ts'
+import { parseJson } from '@parley/contracts/json'
 import { type Normalised, openWebhook, webhookAdapters } from '../src/webhook/index.ts'
 import { expectSound, receiptId, receivedAt, typesOf } from '../src/webhook/testing.ts'
 

@@ -10,7 +10,7 @@ import {
 } from '@parley/contracts'
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { BodyError, parseJson } from '../json/index.ts'
+import { BodyError, parseJson } from '@parley/contracts/json'
 import { openWebhook, ShapeError, type WebhookHeaders } from '../webhook/index.ts'
 import { jsonBytes } from '../webhook/fields.ts'
 import { normalised, only, receivedAt, typesOf } from '../webhook/testing.ts'

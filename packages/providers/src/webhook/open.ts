@@ -1,4 +1,4 @@
-import { parseJson } from '../json/index.ts'
+import { parseJson } from '@parley/contracts/json'
 import type { Verdict, WebhookAdapter, WebhookRequest, WebhookSecrets } from './types.ts'
 
 /**

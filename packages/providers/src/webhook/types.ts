@@ -1,5 +1,5 @@
 import type { EventType, ProviderName } from '@parley/contracts'
-import type { JsonLimits } from '../json/index.ts'
+import type { JsonLimits } from '@parley/contracts/json'
 
 /** Header names in lower case, as Node gives them. */
 export type WebhookHeaders = Readonly<Record<string, string | string[] | undefined>>
