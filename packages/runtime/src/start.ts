@@ -5,6 +5,7 @@ import type { z } from 'zod'
 import { closeServer, openAdmin } from './admin.ts'
 import { authenticator } from './auth.ts'
 import { type Bus, openBus } from './bus.ts'
+import { closableDoor } from './close-door.ts'
 import { readConfig } from './config.ts'
 import type { Consumer } from './consumer.ts'
 import type { Database } from './db.ts'
@@ -90,6 +91,7 @@ export async function start(options: StartOptions): Promise<Running> {
     state.bus = bus
     await patiently('the event stream', log, () => bus.ensureStream())
     const door = await openDoor({ log, trustProxy: config.TRUST_PROXY, requestsPerMinute: config.REQUESTS_PER_MINUTE })
+    const closeDoor = closableDoor(door)
     addHealth(door, state)
     const authenticate = authenticator(config.PARLEY_API_KEYS)
     const objects = config.OBJECT_STORE_URL === undefined ? undefined : await openObjectStore(config.OBJECT_STORE_URL)
@@ -118,7 +120,7 @@ export async function start(options: StartOptions): Promise<Running> {
     const stop = async () => {
       state.stopping = true
       // reliability.md D20, in this order: no new calls; events end and lanes are given back; jobs end; what they stated is published.
-      await door.close()
+      await closeDoor(config.SHUTDOWN_GRACE_MS)
       await Promise.all(opened.map((entry) => entry.consumer.stop()))
       await Promise.all(opened.map((entry) => entry.jobs.stop(config.SHUTDOWN_GRACE_MS)))
       await Promise.all(opened.map((entry) => flushed(entry.relay)))
