@@ -15,7 +15,10 @@ interface Row {
   organization_id: string
   key: string
   envelope: string
+  /** Seconds since it was committed. */
   age: number
+  /** No transaction is open any more that could commit something before it. */
+  settled: boolean
 }
 
 export interface Relay {
@@ -39,6 +42,8 @@ export interface RelayOptions {
 
 const batchSize = 512
 const inFlight = 64
+/** The first event after a pause goes out at once; those that follow on its heels share a look: four loops share two cores. */
+const gatherMs = 8
 /** How often the leader looks whether the stream is still the one it fills, when nothing gives it reason to. */
 const streamCheckMs = 5_000
 
@@ -62,6 +67,9 @@ export function startRelay(options: RelayOptions): Relay {
   let streamCheckDue = 0
   /** Where this leader is; nobody else moves it while the advisory lock is held. */
   let cursor = { xid: '0', seq: '0' }
+  /** The cursor has moved since it was written down. */
+  let unmarked = false
+  let nextLookDue = 0
   let wakeSleeper: (() => void) | undefined
 
   const attributes = { service: options.serviceName }
@@ -106,7 +114,8 @@ export function startRelay(options: RelayOptions): Relay {
     const connection = new pg.Client({
       connectionString: options.url,
       application_name: `parley-relay-${options.serviceName}`,
-      options: `-c search_path=${schema} -c synchronous_commit=off -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5`,
+      // Planning a look over the outbox's partitions costs five times what the look does.
+      options: `-c search_path=${schema} -c synchronous_commit=off -c plan_cache_mode=force_generic_plan -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5`,
       connectionTimeoutMillis: 5_000,
       query_timeout: 10_000,
       keepAlive: true,
@@ -131,9 +140,17 @@ export function startRelay(options: RelayOptions): Relay {
     }
   }
 
+  /** Writes down where the cursor is. Losing this is harmless: events are published again under their ids. */
+  async function mark(connection: pg.Client): Promise<void> {
+    if (!unmarked) return
+    await connection.query('update relay_cursor set xid = $1, seq = $2', [cursor.xid, cursor.seq])
+    unmarked = false
+  }
+
   /** Takes up the cursor, and goes back with it when the stream is not the one it was moved on. */
   async function takeUp(connection: pg.Client): Promise<void> {
     streamCheckDue = performance.now() + streamCheckMs
+    await mark(connection)
     const created = await bus.ensureStream()
     const known = await connection.query<{ xid: string; seq: string; stream_created: string | null }>(
       'select xid, seq, stream_created from relay_cursor',
@@ -186,50 +203,48 @@ export function startRelay(options: RelayOptions): Relay {
     if (failure !== undefined) throw failure
   }
 
-  /** Nothing can be published: either nothing is there, or it is above the horizon, where some transaction is still open. */
-  async function waitForMore(connection: pg.Client): Promise<void> {
-    const { rows } = await connection.query<{ age: number | null }>({
-      name: 'relay-held-back',
-      text: `select extract(epoch from now() - o.created_at)::float8 as age from outbox o where (o.xid, o.seq) > ($1::xid8, $2::bigint) order by o.xid, o.seq limit 1`,
-      values: [cursor.xid, cursor.seq],
-    })
-    oldestWaitingSeconds = rows[0]?.age ?? 0
-    caughtUp = rows.length === 0 && !woken
-    // Open for a millisecond or two, usually; the longer it lasts, the less often it is worth asking.
-    if (rows.length > 0) await pause(Math.min(2 ** ++heldBack, 50))
-    else await sleep(options.pollMs * (0.8 + Math.random() * 0.4))
-  }
-
-  async function step(connection: pg.Client): Promise<void> {
-    woken = false
-    // A relay that has nothing to say would not notice that what it said is gone.
-    if (performance.now() > streamCheckDue) await takeUp(connection)
+  /** What comes after the cursor, in order, whether it may go out already or not; the same trip writes down how far the cursor is. */
+  async function look(connection: pg.Client): Promise<Row[]> {
+    const marks = unmarked
+    unmarked = false
     const { rows } = await connection.query<Row>({
-      name: 'relay-next',
-      text: `select o.seq, o.xid, o.id, o.lane, o.type, o.organization_id, o.key, o.envelope::text as envelope,
-               extract(epoch from now() - o.created_at)::float8 as age
-             from outbox o
-             where (o.xid, o.seq) > ($1::xid8, $2::bigint) and o.xid < pg_snapshot_xmin(pg_current_snapshot())
+      name: marks ? 'relay-mark-and-look' : 'relay-look',
+      text: `${marks ? 'with marked as (update relay_cursor set xid = $1::xid8, seq = $2::bigint)' : ''}
+             select o.seq, o.xid, o.id, o.lane, o.type, o.organization_id, o.key, o.envelope::text as envelope,
+               extract(epoch from now() - o.created_at)::float8 as age, o.xid < pg_snapshot_xmin(pg_current_snapshot()) as settled
+             from outbox o where (o.xid, o.seq) > ($1::xid8, $2::bigint)
              order by o.xid, o.seq limit ${batchSize}`,
       values: [cursor.xid, cursor.seq],
     })
-    const last = rows.at(-1)
-    if (!last) {
-      await waitForMore(connection)
-      return
-    }
-    caughtUp = false
-    heldBack = 0
+    return rows
+  }
+
+  async function step(connection: pg.Client): Promise<void> {
+    const early = nextLookDue - performance.now()
+    if (early > 0) await pause(early)
+    woken = false
+    // A relay that has nothing to say would not notice that what it said is gone.
+    if (performance.now() > streamCheckDue) await takeUp(connection)
+    const rows = await look(connection)
     oldestWaitingSeconds = rows[0]?.age ?? 0
-    await publishAll(rows)
-    crashPoint('relay.after_publish')
-    crashPoint('relay.before_mark')
-    cursor = { xid: last.xid, seq: last.seq }
-    await connection.query({
-      name: 'relay-mark',
-      text: 'update relay_cursor set xid = $1, seq = $2',
-      values: [cursor.xid, cursor.seq],
-    })
+    const settled = rows.filter((row) => row.settled)
+    const last = settled.at(-1)
+    if (last) {
+      caughtUp = false
+      heldBack = 0
+      await publishAll(settled)
+      crashPoint('relay.after_publish')
+      crashPoint('relay.before_mark')
+      cursor = { xid: last.xid, seq: last.seq }
+      unmarked = true
+      if (rows.length < batchSize) nextLookDue = performance.now() + gatherMs
+    } else if (rows.length > 0) {
+      // Some transaction before it is open, for a millisecond or two usually; the longer it lasts, the less often it is worth asking.
+      await pause(Math.min(2 ** ++heldBack, 50))
+    } else {
+      caughtUp = !woken
+      await sleep(options.pollMs * (0.8 + Math.random() * 0.4))
+    }
   }
 
   async function main(): Promise<void> {
@@ -239,9 +254,11 @@ export function startRelay(options: RelayOptions): Relay {
         client = await lead()
         if (stopped) break
         leading = true
+        unmarked = false
         await takeUp(client)
         failures = 0
         while (!stopped && leading) await step(client)
+        if (leading) await mark(client)
       } catch (error) {
         const what = describe(error)
         meters.publishFailures().add(1, { service: options.serviceName })
