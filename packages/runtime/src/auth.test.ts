@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { allows, authenticator, createKey, StoredKey } from './auth.ts'
 
 const organizationId = randomUUIDv7()
-const mine = createKey(organizationId, ['notes:read', 'ops:*'])
+const mine = createKey(organizationId, ['messages:read', 'ops:*'])
 const others = createKey(randomUUIDv7(), ['*'])
 const authenticate = authenticator([mine.stored, others.stored])
 const bearer = (key: string) => ({ headers: { authorization: `Bearer ${key}` } })
@@ -38,9 +38,16 @@ describe('a new key', () => {
 
 describe('a call', () => {
   test('with a good key is its organization’s, and never carries the secret on', async () => {
-    const caller = await authenticate(bearer(mine.key), 'notes:read')
-    expect(caller).toEqual({ organizationId, keyId: mine.stored.keyId, scopes: ['notes:read', 'ops:*'] })
-    expect((await authenticate({ headers: { authorization: `bearer ${others.key}` } }, 'anything:write')).organizationId).toBe(
+    const caller = await authenticate(bearer(mine.key), 'messages:read')
+    expect(caller).toEqual({
+      organizationId,
+      actor: { kind: 'operator', id: mine.stored.keyId },
+      userId: null,
+      sessionId: null,
+      permissions: new Set(['messages:read', 'ops:read', 'ops:write']),
+      authenticatedAt: null,
+    })
+    expect((await authenticate({ headers: { authorization: `bearer ${others.key}` } }, 'agents:write')).organizationId).toBe(
       others.stored.organizationId,
     )
   })
@@ -60,7 +67,7 @@ describe('a call', () => {
     ['the secret of another key', `Bearer ${sealed(`ply_live_${mineId}_${otherSecret}`)}`],
   ])('with %s is refused, in the same words as every other', async (_what, header) => {
     const headers = header === undefined ? {} : { authorization: header }
-    await expect(authenticate({ headers }, 'notes:read')).rejects.toMatchObject({
+    await expect(authenticate({ headers }, 'messages:read')).rejects.toMatchObject({
       code: 'unauthenticated',
       message: 'A valid API key is needed: authorization: Bearer <key>.',
     })
@@ -72,31 +79,33 @@ describe('a call', () => {
     Object.defineProperty(stored, 'hash', { get: () => (read++, mine.stored.hash) })
     const counting = authenticator([stored])
     const last = mine.key.at(-1) === '0' ? '1' : '0'
-    await expect(counting(bearer(mine.key.slice(0, -1) + last), 'notes:read')).rejects.toMatchObject({ code: 'unauthenticated' })
+    await expect(counting(bearer(mine.key.slice(0, -1) + last), 'messages:read')).rejects.toMatchObject({
+      code: 'unauthenticated',
+    })
     expect(read).toBe(0)
-    await counting(bearer(mine.key), 'notes:read')
+    await counting(bearer(mine.key), 'messages:read')
     expect(read).toBe(1)
   })
 
   test('whose key does not allow the scope is forbidden, and told which', async () => {
-    await expect(authenticate(bearer(mine.key), 'notes:write')).rejects.toMatchObject({
+    await expect(authenticate(bearer(mine.key), 'messages:write')).rejects.toMatchObject({
       code: 'forbidden',
-      message: "This key does not allow 'notes:write'.",
+      message: "This key does not allow 'messages:write'.",
     })
   })
 })
 
 describe('a scope', () => {
   test.each([
-    [['notes:read'], 'notes:read', true],
-    [['notes:read'], 'notes:write', false],
-    [['notes:*'], 'notes:write', true],
-    [['notes:*'], 'notes2:write', false],
-    [['note:*'], 'notes:read', false],
-    [['*'], 'anything:write', true],
-    [['*:write'], 'notes:write', false],
-    [['notes'], 'notes:read', false],
-    [[], 'notes:read', false],
+    [['messages:read'], 'messages:read', true],
+    [['messages:read'], 'messages:write', false],
+    [['messages:*'], 'messages:write', true],
+    [['messages:*'], 'notes2:write', false],
+    [['note:*'], 'messages:read', false],
+    [['*'], 'agents:write', true],
+    [['*:write'], 'messages:write', false],
+    [['notes'], 'messages:read', false],
+    [[], 'messages:read', false],
   ] as [string[], string, boolean][])('%j on %s: %s', (scopes, wanted, allowed) => {
     expect(allows(scopes, wanted)).toBe(allowed)
   })

@@ -1,6 +1,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
+import { installationId, Permission } from '@parley/contracts'
 import { AppError } from './errors.ts'
 import type { Authenticate, Caller } from './types.ts'
 
@@ -51,14 +52,27 @@ export function allows(scopes: readonly string[], wanted: string): boolean {
   return scopes.some((scope) => scope === wanted || scope === '*' || scope === `${noun}:*`)
 }
 
+const everyPermission = Permission.options
+
+/** Nobody in particular: the caller of a public route. */
+export const anonymous: Caller = {
+  organizationId: installationId,
+  actor: { kind: 'system', id: 'anonymous' },
+  userId: null,
+  sessionId: null,
+  permissions: new Set(),
+  authenticatedAt: null,
+}
+
 /**
- * Reads `authorization: Bearer <key>`. A key with a wrong checksum is refused without any look-up. Throws AppError `unauthenticated`
- * (one text for every reason) or `forbidden`.
+ * Reads `authorization: Bearer <key>` of the keys that the operator set up (PARLEY_API_KEYS). A key with a wrong checksum is refused
+ * without any look-up. Throws AppError `unauthenticated` (one text for every reason) or `forbidden`.
  */
 export function authenticator(keys: readonly StoredKey[]): Authenticate {
   const byId = new Map(keys.map((key) => [key.keyId, key]))
   const nobody = () => new AppError('unauthenticated', 'A valid API key is needed: authorization: Bearer <key>.')
   return async (request, scope): Promise<Caller> => {
+    if (scope === 'public') return anonymous
     const header = request.headers['authorization']
     const match = typeof header === 'string' ? /^Bearer ([\x21-\x7e]{1,200})$/i.exec(header) : null
     const parts = match?.[1] === undefined ? null : keyPattern.exec(match[1])
@@ -68,7 +82,14 @@ export function authenticator(keys: readonly StoredKey[]): Authenticate {
     const stored = byId.get(keyId)
     const expected = stored ? Buffer.from(stored.hash, 'hex') : Buffer.alloc(32)
     if (!timingSafeEqual(hashOf(keyId, secret), expected) || !stored) throw nobody()
-    if (!allows(stored.scopes, scope)) throw new AppError('forbidden', `This key does not allow '${scope}'.`)
-    return { organizationId: stored.organizationId, keyId, scopes: stored.scopes }
+    if (scope === 'self' || !allows(stored.scopes, scope)) throw new AppError('forbidden', `This key does not allow '${scope}'.`)
+    return {
+      organizationId: stored.organizationId,
+      actor: { kind: 'operator', id: keyId },
+      userId: null,
+      sessionId: null,
+      permissions: new Set(everyPermission.filter((permission) => allows(stored.scopes, permission))),
+      authenticatedAt: null,
+    }
   }
 }

@@ -16,6 +16,7 @@ import { AppError, classify, describe, type ErrorCode, errorStatus } from './err
 import type { Logger } from './log.ts'
 import { currentTraceparent, inSpan, meters, SpanKind } from './telemetry.ts'
 import type { Authenticate, CommitFn, ReadFn, Route } from './types.ts'
+import type { Call } from './unit.ts'
 
 export interface DoorOptions {
   log: Logger
@@ -199,7 +200,7 @@ export interface RouteHost {
   log: Logger
   authenticate: Authenticate
   read(organizationId: string): ReadFn<never>
-  commit(organizationId: string, correlationId: string): CommitFn<never>
+  commit(organizationId: string, call: Call): CommitFn<never>
 }
 
 /** Adds a route, and the other paths it answers to. Input is parsed with its schemas; an unknown or wrong field is named in the 400. */
@@ -210,9 +211,11 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
       method,
       url,
       handlerTimeout: 8_000,
+      ...(route.perMinute === null ? {} : { config: { rateLimit: { max: route.perMinute, timeWindow: 60_000 } } }),
       handler: (request, reply) =>
         inSpan(`${method} ${url}`, { kind: SpanKind.SERVER, parent: headerText(request.headers['traceparent']) }, async () => {
-          const caller = await host.authenticate(request, route.scope)
+          const caller = await host.authenticate(request, route.scope, reply)
+          const from = { ip: request.ip, userAgent: headerText(request.headers['user-agent'])?.slice(0, 512) ?? null }
           const params = parseInput('path', route.params, request.params)
           const query = parseInput('query', route.query, request.query)
           const body = parseInput('body', route.body, request.body)
@@ -221,9 +224,15 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
             query,
             body,
             caller,
+            from,
             app: host.app as never,
             read: host.read(caller.organizationId),
-            commit: host.commit(caller.organizationId, request.id),
+            commit: host.commit(caller.organizationId, {
+              requestId: request.id,
+              actor: caller.actor,
+              from,
+              action: `${route.method} ${route.path}`,
+            }),
             requestId: request.id,
             log: host.log,
           })

@@ -75,7 +75,12 @@ export async function openService(service: AnyService, settings: unknown, shared
       const result = await database.transaction(origin.organizationId, async (session) => {
         const value = await work(
           session.tx,
-          unit.tools({ organizationId: origin.organizationId, correlationId, causationId: origin.causationId }),
+          unit.tools({
+            organizationId: origin.organizationId,
+            correlationId,
+            causationId: origin.causationId,
+            call: origin.call,
+          }),
         )
         unit.flush(session, jobs.inserter)
         return value

@@ -167,7 +167,7 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
             throw new AppError('conflict', `Only a dead one can be tried again; this one is ${String(dead['state'])}.`)
           if (dead['kind'] === 'job') await requeue(tx, serviceName, dead)
           const updated = await sql<Row>`
-            update dead_letters set state = ${dead['kind'] === 'job' ? 'redriven' : 'retrying'}, next_at = now(), last_at = now(), attempts = 0, settled_by = ${caller.keyId}
+            update dead_letters set state = ${dead['kind'] === 'job' ? 'redriven' : 'retrying'}, next_at = now(), last_at = now(), attempts = 0, settled_by = ${caller.actor.id}
             where organization_id = ${caller.organizationId} and id = ${params.id} returning *`.execute(tx)
           return updated.rows[0] as Row
         })
@@ -188,7 +188,7 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
           if (dead['state'] !== 'dead')
             throw new AppError('conflict', `Only a dead one can be dropped; this one is ${String(dead['state'])}.`)
           const updated = await sql<Row>`
-            update dead_letters set state = 'dropped', last_at = now(), settled_by = ${caller.keyId}
+            update dead_letters set state = 'dropped', last_at = now(), settled_by = ${caller.actor.id}
             where organization_id = ${caller.organizationId} and id = ${params.id} returning *`.execute(tx)
           return rowToDeadLetter(updated.rows[0] as Row)
         })

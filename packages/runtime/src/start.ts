@@ -19,6 +19,7 @@ import { patiently } from './patiently.ts'
 import { ProcessConfig } from './process-config.ts'
 import type { Relay } from './relay.ts'
 import { openTelemetry, type Telemetry } from './telemetry.ts'
+import type { Call } from './unit.ts'
 import type { Authenticate, CommitFn, ReadFn, Route, Service, ServiceDatabase } from './types.ts'
 
 type AnyService = Service<never, never, never>
@@ -176,8 +177,8 @@ async function addService(
     log: entry.log,
     authenticate,
     read: (organizationId: string) => ((work) => entry.serviceDatabase.read(organizationId, work)) as ReadFn<never>,
-    commit: (organizationId: string, correlationId: string) =>
-      ((work) => entry.serviceDatabase.commit({ organizationId, correlationId }, work)) as CommitFn<never>,
+    commit: (organizationId: string, call: Call) =>
+      ((work) => entry.serviceDatabase.commit({ organizationId, correlationId: call.requestId, call }, work)) as CommitFn<never>,
   }
   const ops = opsRoutes(service.name)
   for (const route of service.routes) addRoute(door, route, host)

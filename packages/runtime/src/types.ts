@@ -1,10 +1,11 @@
-import type { Event, EventType } from '@parley/contracts'
+import type { Actor, Event, EventType, Permission, Scope } from '@parley/contracts'
 import type { FastifyInstance } from 'fastify'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import type { Session } from './db.ts'
 import type { Logger } from './log.ts'
 import type { ObjectStore } from './object-store.ts'
+import type { Call } from './unit.ts'
 
 /** An open transaction of one organization: row-level security is set, time-outs are on. Queries take it first. */
 export type Tx<DB> = Kysely<DB>
@@ -24,10 +25,28 @@ export interface LaterOptions {
 /** Asks for a job run: it exists if and only if the surrounding commit succeeds. */
 export type Later = <Data>(job: JobRef<Data>, data: Data, options?: LaterOptions) => void
 
+/** What an audit entry says of a change, beside who made it, when and from where, which the runtime knows. */
+export interface AuditedChange {
+  /** `member`, `connection`: the noun of what changed. */
+  resourceType: string
+  resourceId: string
+  /** Only what changed; null when it was not there before, or is not there any more. Secrets never, not even sealed ones. */
+  before: Record<string, unknown> | null
+  after: Record<string, unknown> | null
+  /** Why, in the words of who did it. */
+  reason?: string | null
+  /** Default: the call's method and path, or the name of the handler or job. */
+  action?: string
+}
+
+/** Records a change for the organization's audit log: it is there if and only if the surrounding commit succeeds. */
+export type Audit = (change: AuditedChange) => void
+
 /** What a commit may do beside its rows. */
 export interface CommitTools {
   emit: Emit
   later: Later
+  audit: Audit
 }
 
 /** One transaction of the caller's organization: rows, events and jobs together or not at all. May be run again, so it must not touch anything but its arguments. */
@@ -113,12 +132,27 @@ export interface Job<App = unknown, DB = unknown, Data = unknown> extends JobRef
 
 // --- routes ---
 
-/** Who makes a call. Until accounts exist there is one kind: a key of an organization. */
+/** Who makes a call, and for which organization. */
 export interface Caller {
+  /** `installationId` for a public call and for somebody who has not chosen an organization. */
   organizationId: string
-  /** Never the secret: the id of the key. */
-  keyId: string
-  scopes: readonly string[]
+  /** `operator`: a key out of PARLEY_API_KEYS. */
+  actor: Actor
+  /** The person, when it is one. */
+  userId: string | null
+  /** Their session, when they signed in here (outside issuers have none). */
+  sessionId: string | null
+  /** What they may do here, at this moment: role and membership are looked up for each call, not believed from the token. */
+  permissions: ReadonlySet<Permission>
+  /** When they last proved who they are (password, code, link), in milliseconds since 1970; null for keys. */
+  authenticatedAt: number | null
+}
+
+/** Where a call came from. */
+export interface CallOrigin {
+  /** Behind TRUST_PROXY, the address that the proxy names. */
+  ip: string
+  userAgent: string | null
 }
 
 export interface RouteContext<App, DB, Params, Query, Body> {
@@ -126,6 +160,7 @@ export interface RouteContext<App, DB, Params, Query, Body> {
   query: Query
   body: Body
   caller: Caller
+  from: CallOrigin
   app: App
   read: ReadFn<DB>
   commit: CommitFn<DB>
@@ -143,7 +178,9 @@ export interface Route<App = unknown, DB = unknown> {
   /** Other paths that answer alike, `METHOD /path`: those of the source documents. */
   readonly also: readonly string[]
   readonly summary: string
-  readonly scope: string
+  readonly scope: Scope
+  readonly personalData: string | null
+  readonly perMinute: number | null
   readonly params: z.ZodType | undefined
   readonly query: z.ZodType | undefined
   readonly body: z.ZodType | undefined
@@ -157,8 +194,12 @@ export interface RouteSpec<App, DB, Params, Query, Body, Reply> {
   path: string
   also?: readonly string[]
   summary: string
-  /** What the caller's key must allow, `noun:read` or `noun:write`. */
-  scope: string
+  /** What the caller must be allowed; `public`: anybody; `self`: whoever is signed in, also without an organization. */
+  scope: Scope
+  /** The kind of personal data that the answer holds (`customer`, `message`): each call is noted in the organization's audit log before it is answered. */
+  personalData?: string
+  /** Calls per minute from one address before 429; public routes have 60 unless they say otherwise. */
+  perMinute?: number
   params?: z.ZodType<Params>
   query?: z.ZodType<Query>
   body?: z.ZodType<Body>
@@ -195,7 +236,7 @@ export interface OpenContext<DB, Config> {
 export interface ServiceDatabase<DB> {
   read<T>(organizationId: string, work: (tx: Tx<DB>) => Promise<T>): Promise<T>
   commit<T>(
-    origin: { organizationId: string; correlationId?: string; causationId?: string },
+    origin: { organizationId: string; correlationId?: string; causationId?: string; call?: Call },
     work: (tx: Tx<DB>, tools: CommitTools) => Promise<T>,
   ): Promise<T>
   /**
@@ -229,8 +270,15 @@ export interface Service<App = unknown, DB = unknown, Config = unknown> {
   plugin?(fastify: FastifyInstance, app: App, context: OpenContext<DB, Config> & { authenticate: Authenticate }): Promise<void>
 }
 
-/** Reads the bearer credential of a request. Throws AppError unauthenticated, or forbidden when the scope is missing. */
-export type Authenticate = (request: { headers: Record<string, string | string[] | undefined> }, scope: string) => Promise<Caller>
+/**
+ * Reads the bearer credential of a request (access token or API key) and looks up what its owner may do now. Throws AppError
+ * unauthenticated, too_many_requests, or forbidden when the permission is missing. Sets the RateLimit headers of a key on `reply`.
+ */
+export type Authenticate = (
+  request: { headers: Record<string, string | string[] | undefined>; ip?: string },
+  scope: Scope,
+  reply?: { header(name: string, value: string): unknown },
+) => Promise<Caller>
 
 /** `on`, `job` and `route` for one service's App and tables: what src/app.ts exports. */
 export function kit<App, DB>() {
@@ -259,6 +307,8 @@ export function kit<App, DB>() {
         also: spec.also ?? [],
         summary: spec.summary,
         scope: spec.scope,
+        personalData: spec.personalData ?? null,
+        perMinute: spec.perMinute ?? (spec.scope === 'public' ? 60 : null),
         params: spec.params,
         query: spec.query,
         body: spec.body,

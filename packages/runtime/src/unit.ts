@@ -1,15 +1,35 @@
-import { ContractError, type Event, type EventType, findEvent, laneOf, toEnvelope } from '@parley/contracts'
+import {
+  type Actor,
+  changeAudited,
+  ContractError,
+  type Event,
+  type EventType,
+  findEvent,
+  laneOf,
+  toEnvelope,
+} from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Session } from './db.ts'
 import type { JobInserter, JobRequest } from './job-insert.ts'
 import { currentTraceparent } from './telemetry.ts'
-import type { CommitTools, JobRef, LaterOptions } from './types.ts'
+import type { AuditedChange, CallOrigin, CommitTools, JobRef, LaterOptions } from './types.ts'
 
 /** Where a unit of work comes from; every event and job of it carries this on. */
 export interface Origin {
   organizationId: string
   correlationId: string
   causationId: string | undefined
+  /** The call behind it, for the audit log; without one, the service acted by itself. */
+  call?: Call | undefined
+}
+
+/** What the audit log says of a call. */
+export interface Call {
+  requestId: string
+  actor: Actor
+  from: CallOrigin
+  /** `POST /v1/members`. */
+  action: string
 }
 
 export interface OutboxRow {
@@ -62,6 +82,33 @@ export function outboxRow<Data>(
   }
 }
 
+/** What every audit entry says of its call; nobody's, when the service acted by itself. */
+export function auditedCall(source: string, origin: Origin) {
+  const { call } = origin
+  return {
+    requestId: call?.requestId ?? origin.correlationId,
+    actor: call?.actor ?? { kind: 'system' as const, id: source },
+    ip: call?.from.ip ?? null,
+    userAgent: call?.from.userAgent ?? null,
+    at: new Date().toISOString(),
+  }
+}
+
+/** Values of an audit entry are JSON: dates become text, what JSON has no word for is left out. */
+const plain = (values: Record<string, unknown> | null) => values && (JSON.parse(JSON.stringify(values)) as Record<string, never>)
+
+function auditEntry(source: string, origin: Origin, change: AuditedChange) {
+  return {
+    ...auditedCall(source, origin),
+    action: change.action ?? origin.call?.action ?? source,
+    resourceType: change.resourceType,
+    resourceId: change.resourceId,
+    before: plain(change.before),
+    after: plain(change.after),
+    reason: change.reason ?? null,
+  }
+}
+
 /** Appends events to the outbox of the session's service, in order, as one statement. */
 export function insertOutbox(session: Session<never>, rows: readonly OutboxRow[]): void {
   if (rows.length === 0) return
@@ -92,10 +139,12 @@ export class Unit {
 
   /** The tools for one piece of work. */
   tools(origin: Origin): CommitTools {
+    const emit = <Data>(type: EventType<Data>, data: Data) => {
+      this.rows.push(outboxRow(this.#source, origin, type, data))
+    }
     return {
-      emit: <Data>(type: EventType<Data>, data: Data) => {
-        this.rows.push(outboxRow(this.#source, origin, type, data))
-      },
+      emit,
+      audit: (change) => emit(changeAudited, auditEntry(this.#source, origin, change)),
       later: <Data>(job: JobRef<Data>, data: Data, options: LaterOptions = {}) => {
         this.jobs.push({
           queue: job.name,

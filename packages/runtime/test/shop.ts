@@ -82,7 +82,7 @@ export const listNotes = route({
   path: '/v1/notes',
   also: ['GET /rest/v1/notes'],
   summary: 'Notes of one counter.',
-  scope: 'notes:read',
+  scope: 'messages:read',
   query: z.strictObject({ counter: z.string().min(1) }),
   reply: z.object({ notes: z.array(z.string()) }),
   async run({ query, read }) {
@@ -97,7 +97,7 @@ export const addNote = route({
   method: 'POST',
   path: '/v1/notes',
   summary: 'Bump a counter.',
-  scope: 'notes:write',
+  scope: 'messages:write',
   body: z.strictObject({ counter: z.string().min(1).max(100), note: z.string().max(1_000) }),
   reply: z.object({ done: z.boolean() }),
   status: 201,

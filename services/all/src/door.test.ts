@@ -14,7 +14,7 @@ const inbox = {
   handlers: [],
   pluginPaths: [],
   routes: [
-    route({ method: 'GET', path: '/v1/things', summary: 's', scope: 'a:read', reply: z.unknown(), run: async () => null }),
+    route({ method: 'GET', path: '/v1/things', summary: 's', scope: 'agents:read', reply: z.unknown(), run: async () => null }),
   ],
 } as unknown as AnyService
 

@@ -6,7 +6,7 @@ import type { AnyService } from './services.ts'
 
 const { route } = kit<unknown, unknown>()
 const get = (path: string, also: string[] = []) =>
-  route({ method: 'GET', path, also, summary: 's', scope: 'a:read', reply: z.unknown(), run: async () => null })
+  route({ method: 'GET', path, also, summary: 's', scope: 'agents:read', reply: z.unknown(), run: async () => null })
 const service = (name: string, ...routes: unknown[]) => ({ name, routes, handlers: [], pluginPaths: [] }) as unknown as AnyService
 const withPlugin = (entry: AnyService, ...pluginPaths: string[]): AnyService => ({ ...entry, pluginPaths })
 

@@ -1,3 +1,4 @@
+export * from './account.ts'
 export * from './call.ts'
 export * from './channel.ts'
 export * from './inbox.ts'

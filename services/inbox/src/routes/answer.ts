@@ -29,7 +29,7 @@ export const postMessage = route({
   reply: Message,
   status: 201,
   async run({ params, body, caller, app, commit }) {
-    const { organizationId, keyId } = caller
+    const { organizationId, actor } = caller
     const row = await commit(async (tx, { emit }) => {
       const now = app.now()
       const conversation = found(await lockConversation(tx, organizationId, params.id), 'conversation')
@@ -41,7 +41,7 @@ export const postMessage = route({
       const chatId = chatToWriteIn(conversation)
       const replyTo =
         body.replyToMessageId === undefined ? null : await quoted(tx, organizationId, conversation.id, body.replyToMessageId)
-      const answer = { sender: 'human', text, attachment, author: keyId, clientMessageId, replyTo, chatId, now } as const
+      const answer = { sender: 'human', text, attachment, author: actor.id, clientMessageId, replyTo, chatId, now } as const
       const id = await addOutgoing({ tx, emit }, organizationId, conversation, answer)
       // The conversation is held: nobody else can have added it since the look-up.
       if (id === undefined) throw new Error('A message was added to a conversation that another call holds.')

@@ -58,7 +58,7 @@ export const patchConversation = route({
     .refine((body) => Object.keys(body).length > 0, 'Name at least one field to change.'),
   reply: Conversation,
   async run({ params, body, caller, app, commit }) {
-    const { organizationId, keyId } = caller
+    const { organizationId, actor } = caller
     const row = await commit(async (tx, { emit }) => {
       const at = app.now()
       const before = found(await lockConversation(tx, organizationId, params.id), 'conversation')
@@ -70,7 +70,15 @@ export const patchConversation = route({
       if (status !== before.status || assignee !== before.assignee) {
         const { id: conversationId, customerId, status: previousStatus } = before
         const changedAt = at.toISOString()
-        emit(conversationChanged, { conversationId, customerId, previousStatus, status, assignee, changedBy: keyId, changedAt })
+        emit(conversationChanged, {
+          conversationId,
+          customerId,
+          previousStatus,
+          status,
+          assignee,
+          changedBy: actor.id,
+          changedAt,
+        })
       }
       if (takenOver) emitHandedOver(emit, before, { reason: 'person_took_over', note: null, at })
       return found(await findConversation(tx, organizationId, before.id), 'conversation')
