@@ -147,7 +147,7 @@ describe('a database that throws everybody out', () => {
     await open()
     const url = new URL(world.databaseUrl('parley_pair'))
     const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) })
-    url.port = String(proxy.port)
+    url.host = `127.0.0.1:${proxy.port}`
     const log = openLog({ name: 'test', level: 'silent' })
     const database = openDatabase({ url: url.toString(), schema: 'pair', applicationName: 'late', maxConnections: 1, log })
     const uncaught = vi.fn()

@@ -77,13 +77,13 @@ export const connectionsRunOut: Scenario = {
       // Whoever has a connection loses it, and finds all of them taken.
       for (let i = hogs.length; i < maxConnections; i++) {
         await hogs[0]?.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity where usename like 'parley\\_%' and usename <> 'parley_admin'`,
+          `select pg_terminate_backend(pid) from pg_stat_activity where usename like 'parley\\_%' and usename <> current_user`,
         )
         await open().catch(() => undefined)
         if (hogs.length < i) break
       }
       await hogs[0]?.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where usename like 'parley\\_%' and usename <> 'parley_admin'`,
+        `select pg_terminate_backend(pid) from pg_stat_activity where usename like 'parley\\_%' and usename <> current_user`,
       )
       const answers = new Set<string | number>()
       await until(
