@@ -1,0 +1,26 @@
+import { randomUUID } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { createOrganizationKeyId, parseOrganizationKeyId } from './organization-key.ts'
+
+test('a key id names its organization, and no two are the same', () => {
+  for (const organizationId of [randomUUID(), '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff']) {
+    const ids = Array.from({ length: 50 }, () => createOrganizationKeyId(organizationId))
+    expect(new Set(ids).size).toBe(50)
+    for (const id of ids) {
+      expect(id).toMatch(/^[0-9A-Za-z]{33}$/)
+      expect(parseOrganizationKeyId(id)).toBe(organizationId)
+    }
+  }
+})
+
+test('what is no id of ours names nobody', () => {
+  expect(parseOrganizationKeyId('')).toBeUndefined()
+  expect(parseOrganizationKeyId('0'.repeat(32))).toBeUndefined()
+  expect(parseOrganizationKeyId('0'.repeat(34))).toBeUndefined()
+  expect(parseOrganizationKeyId(`${'0'.repeat(32)}_`)).toBeUndefined()
+  expect(parseOrganizationKeyId('z'.repeat(33))).toBeUndefined()
+})
+
+test('an id is not made for what is not an organization', () => {
+  expect(() => createOrganizationKeyId('not-an-organization')).toThrow(TypeError)
+})

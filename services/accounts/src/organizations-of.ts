@@ -1,0 +1,33 @@
+import type { Id, Role } from '@parley/contracts'
+import type { ServiceDatabase } from '@parley/runtime'
+import { findMember } from './db/members.ts'
+import { findOrganization } from './db/organizations.ts'
+import type { DB } from './db/types.ts'
+import { listUserOrganizations } from './db/user-organizations.ts'
+
+export interface OwnOrganization {
+  organizationId: Id
+  name: string
+  role: Role
+  status: 'active' | 'suspended'
+}
+
+/**
+ * Where a person is a member, first joined first. Each organization is read under its own row-level security, in one transaction:
+ * there is no query that sees more than one of them.
+ */
+export async function organizationsOf(database: ServiceDatabase<DB>, userId: string): Promise<OwnOrganization[]> {
+  return database.transaction(null, async ({ tx, useOrganization }) => {
+    const found: OwnOrganization[] = []
+    for (const organizationId of await listUserOrganizations(tx, userId)) {
+      useOrganization(organizationId)
+      const [organization, member] = await Promise.all([
+        findOrganization(tx, organizationId),
+        findMember(tx, organizationId, userId),
+      ])
+      if (!organization || !member || member.status === 'removed') continue
+      found.push({ organizationId, name: organization.name, role: member.role, status: member.status })
+    }
+    return found
+  })
+}
