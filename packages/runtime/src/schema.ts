@@ -221,19 +221,22 @@ async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<
 
 /** Row-level security and grants, for whatever tables there are: a new table cannot be forgotten. */
 async function secure(pool: pg.Pool, schema: string, role: string): Promise<void> {
-  const tables = await pool.query<{ name: string; tenant: boolean; part: boolean }>(
-    `select c.relname as name, c.relispartition as part,
+  const tables = await pool.query<{ name: string; tenant: boolean; part: boolean; appendOnly: boolean }>(
+    `select c.relname as name, c.relispartition as part, coalesce(obj_description(c.oid, 'pg_class') = 'append-only', false) as "appendOnly",
        exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped) as tenant
      from pg_class c where c.relnamespace = $1::regnamespace and c.relkind in ('r', 'p') order by 1`,
     [schema],
   )
   const statements = [`grant usage on schema ${schema} to ${role}, ${relayRole}`]
-  for (const { name, tenant, part } of tables.rows) {
+  for (const { name, tenant, part, appendOnly } of tables.rows) {
     const table = `${schema}."${name}"`
     // Partitions are reached through their parent, whose policies then hold; nobody gets a grant on one.
     if (tenant) statements.push(`alter table ${table} enable row level security`, `alter table ${table} force row level security`)
     if (part || name.startsWith('kysely_')) continue
-    statements.push(`grant select, insert, update, delete on ${table} to ${role}`)
+    // `comment on table … is 'append-only'`: a log that not even its own service may rewrite (reliability.md D44).
+    if (appendOnly)
+      statements.push(`revoke update, delete on ${table} from ${role}`, `grant select, insert on ${table} to ${role}`)
+    else statements.push(`grant select, insert, update, delete on ${table} to ${role}`)
     if (!tenant) continue
     statements.push(
       `drop policy if exists organization on ${table}`,

@@ -1,0 +1,10 @@
+import { changeAudited } from '@parley/contracts'
+import { on } from '../app.ts'
+import { insertChange } from '../db/audit.ts'
+import { sealAudit } from '../jobs/seal-audit.ts'
+
+/** Keeps what a service says it changed. The chain is the job's: lanes run side by side, and would wait for each other at its end. */
+export const keepChange = on('keep-change', changeAudited, async ({ event, tx, later }) => {
+  await insertChange(tx, event.organizationId, event.id, event.data)
+  later(sealAudit, {}, { key: event.organizationId })
+})
