@@ -1,7 +1,8 @@
 import type { Actor, MemberStatus, OrganizationRecord, Permission, Role } from '@parley/contracts'
 import type { ColumnType } from 'kysely'
+import type { PeopleTables } from './people-types.ts'
 import type { InvitationStatus } from '../rules/invitation.ts'
-import type { NotificationPreferences } from '../rules/notification-preferences.ts'
+import type { NotificationChange } from '../rules/notifications.ts'
 import type { OnboardingStep } from '../rules/onboarding.ts'
 import type { Address } from '../rules/organization.ts'
 
@@ -51,7 +52,7 @@ export interface Members {
   role: Role
   permissions: Generated<Permission[]>
   status: Generated<MemberStatus>
-  notificationPreferences: ColumnType<Partial<NotificationPreferences>, string | undefined, string>
+  notificationPreferences: ColumnType<NotificationChange, string | undefined, string>
   onboardingStep: string | null
   onboardingCompleted: Generated<boolean>
   invitedBy: string | null
@@ -146,7 +147,7 @@ export interface DataAccess {
   rowCount: number
 }
 
-export interface DB {
+export interface DB extends PeopleTables {
   auditEntries: AuditEntries
   auditUnsealed: AuditUnsealed
   auditChain: AuditChain

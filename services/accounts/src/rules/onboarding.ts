@@ -1,15 +1,13 @@
-import { z } from 'zod'
-
 /** What a business sets up before its customers are answered, in the order in which it is asked for. */
-export const OnboardingStep = z.enum(['business', 'connection', 'ai', 'knowledge', 'team'])
-export type OnboardingStep = z.infer<typeof OnboardingStep>
+export const onboardingSteps = ['business', 'connection', 'ai', 'knowledge', 'team'] as const
+export type OnboardingStep = (typeof onboardingSteps)[number]
 
 /** Without these nothing can be answered; the others may be skipped. */
 const neededSteps: readonly OnboardingStep[] = ['business', 'connection']
 
 /** The steps after one was done or undone: each once, in their order. */
 export function changeSteps(done: readonly OnboardingStep[], step: OnboardingStep, isDone: boolean): OnboardingStep[] {
-  return OnboardingStep.options.filter((each) => (each === step ? isDone : done.includes(each)))
+  return onboardingSteps.filter((each) => (each === step ? isDone : done.includes(each)))
 }
 
 /** What is still missing before onboarding can be completed. */
@@ -19,5 +17,5 @@ export function missingSteps(done: readonly OnboardingStep[]): OnboardingStep[] 
 
 /** The step to show next; null when there is none left. */
 export function nextStep(done: readonly OnboardingStep[]): OnboardingStep | null {
-  return OnboardingStep.options.find((step) => !done.includes(step)) ?? null
+  return onboardingSteps.find((step) => !done.includes(step)) ?? null
 }
