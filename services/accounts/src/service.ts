@@ -9,6 +9,7 @@ import {
 } from '@parley/contracts'
 import { defineService } from '@parley/runtime'
 import { AccountsConfig, openApp } from './app.ts'
+import { peopleAndSessions } from './migrations/001-people-and-sessions.ts'
 import { organizationsAndMembers } from './migrations/002-organizations-and-members.ts'
 import { audit } from './migrations/006-audit.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
@@ -22,7 +23,7 @@ export const accounts = defineService({
   routes: [],
   handlers: [keepChange, keepRead],
   jobs: [sealAudit],
-  migrations: [organizationsAndMembers, audit],
+  migrations: [peopleAndSessions, organizationsAndMembers, audit],
   states: [organizationCreated, organizationUpdated, memberInvited, memberJoined, memberChanged, memberRemoved, keyChanged],
   open: openApp,
 })
