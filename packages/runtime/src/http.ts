@@ -12,6 +12,7 @@ import fastify, {
 import { randomUUIDv7 } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { z } from 'zod'
+import { type RecordRead, resourceIn, rowsIn } from './audit-reads.ts'
 import { AppError, classify, describe, type ErrorCode, errorStatus } from './errors.ts'
 import type { Logger } from './log.ts'
 import { currentTraceparent, inSpan, meters, SpanKind } from './telemetry.ts'
@@ -201,6 +202,7 @@ export interface RouteHost {
   authenticate: Authenticate
   read(organizationId: string): ReadFn<never>
   commit(organizationId: string, call: Call): CommitFn<never>
+  recordRead: RecordRead
 }
 
 /** Adds a route, and the other paths it answers to. Input is parsed with its schemas; an unknown or wrong field is named in the 400. */
@@ -219,6 +221,7 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
           const params = parseInput('path', route.params, request.params)
           const query = parseInput('query', route.query, request.query)
           const body = parseInput('body', route.body, request.body)
+          const call = { requestId: request.id, actor: caller.actor, from, action: `${route.method} ${route.path}` }
           const result = await route.run({
             params,
             query,
@@ -227,15 +230,14 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
             from,
             app: host.app as never,
             read: host.read(caller.organizationId),
-            commit: host.commit(caller.organizationId, {
-              requestId: request.id,
-              actor: caller.actor,
-              from,
-              action: `${route.method} ${route.path}`,
-            }),
+            commit: host.commit(caller.organizationId, call),
             requestId: request.id,
             log: host.log,
           })
+          if (route.personalData !== null) {
+            const read = { resourceType: route.personalData, resourceId: resourceIn(params), count: rowsIn(result) }
+            await host.recordRead({ organizationId: caller.organizationId, call, ...read })
+          }
           const traceparent = currentTraceparent()
           if (traceparent !== undefined) void reply.header('traceparent', traceparent)
           return reply.code(route.status).send(result)

@@ -1,4 +1,5 @@
 export * from './auth.ts'
+export type { AuditedRead, RecordRead } from './audit-reads.ts'
 export * from './batcher.ts'
 export * from './config.ts'
 export { crashPoint, type CrashPlace } from './crash.ts'

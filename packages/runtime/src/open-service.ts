@@ -12,7 +12,7 @@ import type { ProcessConfig } from './process-config.ts'
 import { type Relay, startRelay } from './relay.ts'
 import { relayRole, roleOf, schemaOf } from './schema.ts'
 import { observe } from './telemetry.ts'
-import type { OpenContext, Service, ServiceDatabase } from './types.ts'
+import { auditEvents, type OpenContext, type Service, type ServiceDatabase } from './types.ts'
 import { Unit } from './unit.ts'
 
 type AnyService = Service<never, never, never>
@@ -214,11 +214,16 @@ async function eraseEvents(
   organizationId: string,
   keys: readonly string[],
 ): Promise<{ outbox: number; stream: number }> {
-  const types = [...new Set(service.states.map((event) => event.type))]
+  // The audit log names who was erased by id, and says nothing of theirs: taken away here, it might never reach the log.
+  const kept = auditEvents.map((event) => event.type)
+  const types = [...new Set(service.states.map((event) => event.type))].filter((type) => !kept.includes(type))
   let stream = 0
   for (const key of keys) stream += await stores.bus.eraseKey(laneOf(organizationId, key), types, organizationId, key)
   const rows = await stores.database.transaction(organizationId, (session) =>
-    session.query(`delete from outbox where organization_id = $1 and key = any($2::text[]) returning 1`, [organizationId, keys]),
+    session.query(
+      `delete from outbox where organization_id = $1 and key = any($2::text[]) and type <> all($3::text[]) returning 1`,
+      [organizationId, keys, kept],
+    ),
   )
   return { outbox: rows.length, stream }
 }

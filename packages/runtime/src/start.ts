@@ -9,6 +9,7 @@ import { closableDoor } from './close-door.ts'
 import { readConfig } from './config.ts'
 import type { Consumer } from './consumer.ts'
 import type { Database } from './db.ts'
+import { createReadAudit } from './audit-reads.ts'
 import { addRoute, errorBody, openDoor } from './http.ts'
 import type { JobRunner } from './jobs.ts'
 import { type Logger, openLog } from './log.ts'
@@ -171,7 +172,9 @@ async function addService(
   authenticate: Authenticate,
 ): Promise<Route<never, never>[]> {
   const { service } = entry
+  const recordRead = createReadAudit(service.name, entry.serviceDatabase, entry.log)
   const host = {
+    recordRead,
     serviceName: service.name,
     app: entry.app,
     log: entry.log,
@@ -184,7 +187,7 @@ async function addService(
   for (const route of service.routes) addRoute(door, route, host)
   for (const route of ops) addRoute(door, route, { ...host, app: { bus, retryNow: () => entry.consumer.retryNow() } })
   await door.register(async (scope) => {
-    await service.plugin?.(scope, entry.app as never, { ...entry.context, authenticate } as never)
+    await service.plugin?.(scope, entry.app as never, { ...entry.context, authenticate, recordRead } as never)
   })
   return [...service.routes, ...ops]
 }

@@ -1,7 +1,16 @@
-import type { Actor, Event, EventType, Permission, Scope } from '@parley/contracts'
+import {
+  type Actor,
+  changeAudited,
+  type Event,
+  type EventType,
+  type Permission,
+  readAudited,
+  type Scope,
+} from '@parley/contracts'
 import type { FastifyInstance } from 'fastify'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
+import type { RecordRead } from './audit-reads.ts'
 import type { Session } from './db.ts'
 import type { Logger } from './log.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -260,14 +269,21 @@ export interface Service<App = unknown, DB = unknown, Config = unknown> {
   readonly handlers: readonly Handler<App, DB, never>[]
   readonly jobs: readonly Job<App, DB, never>[]
   readonly migrations: readonly Migration[]
-  /** The events it states. */
+  /** The events it states; those of the audit log among them. */
   readonly states: readonly EventType<never>[]
   open(context: OpenContext<DB, Config>): Promise<App>
   close?(app: App): Promise<void>
   /** Path prefixes that `plugin` answers, for whoever routes to this service from outside. */
   readonly pluginPaths: readonly string[]
   /** Routes that need the raw request (webhooks, streams); everything else is a Route. */
-  plugin?(fastify: FastifyInstance, app: App, context: OpenContext<DB, Config> & { authenticate: Authenticate }): Promise<void>
+  plugin?(fastify: FastifyInstance, app: App, context: PluginContext<DB, Config>): Promise<void>
+}
+
+/** What a plugin does for itself that a Route has done for it. */
+export type PluginContext<DB, Config> = OpenContext<DB, Config> & {
+  authenticate: Authenticate
+  /** Notes a read of personal data; await it before the answer begins. */
+  recordRead: RecordRead
 }
 
 /**
@@ -320,6 +336,9 @@ export function kit<App, DB>() {
   }
 }
 
+/** Every service states these: the runtime does it, for its commits and for its routes. */
+export const auditEvents = [changeAudited, readAudited] as const
+
 /** Names a service; its lists are checked for doubles at start. */
 export function defineService<App, DB, Config>(spec: {
   name: string
@@ -333,7 +352,7 @@ export function defineService<App, DB, Config>(spec: {
   open(context: OpenContext<DB, Config>): Promise<App>
   close?(app: App): Promise<void>
   pluginPaths?: readonly string[]
-  plugin?(fastify: FastifyInstance, app: App, context: OpenContext<DB, Config> & { authenticate: Authenticate }): Promise<void>
+  plugin?(fastify: FastifyInstance, app: App, context: PluginContext<DB, Config>): Promise<void>
 }): Service<App, DB, Config> {
   return {
     routes: [],
@@ -341,6 +360,6 @@ export function defineService<App, DB, Config>(spec: {
     ...spec,
     handlers: (spec.handlers ?? []) as unknown as readonly Handler<App, DB, never>[],
     jobs: (spec.jobs ?? []) as unknown as readonly Job<App, DB, never>[],
-    states: (spec.states ?? []) as readonly EventType<never>[],
+    states: [...(spec.states ?? []), ...auditEvents] as unknown as readonly EventType<never>[],
   }
 }

@@ -9,6 +9,7 @@ import {
   toEnvelope,
 } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
+import { auditedValues } from './audit-values.ts'
 import type { Session } from './db.ts'
 import type { JobInserter, JobRequest } from './job-insert.ts'
 import { currentTraceparent } from './telemetry.ts'
@@ -94,17 +95,14 @@ export function auditedCall(source: string, origin: Origin) {
   }
 }
 
-/** Values of an audit entry are JSON: dates become text, what JSON has no word for is left out. */
-const plain = (values: Record<string, unknown> | null) => values && (JSON.parse(JSON.stringify(values)) as Record<string, never>)
-
 function auditEntry(source: string, origin: Origin, change: AuditedChange) {
   return {
     ...auditedCall(source, origin),
     action: change.action ?? origin.call?.action ?? source,
     resourceType: change.resourceType,
     resourceId: change.resourceId,
-    before: plain(change.before),
-    after: plain(change.after),
+    before: auditedValues(change.before),
+    after: auditedValues(change.after),
     reason: change.reason ?? null,
   }
 }
