@@ -1,32 +1,29 @@
 import { randomBytes } from 'node:crypto'
+import { checksumOf, fromBase62, hashKeySecret, toBase62 } from './key-text.ts'
 
-const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const idLength = 33
-/** The first value that 24 bytes cannot hold: 62^33 is larger, so not every text of 33 characters is an id. */
-const tooLarge = 1n << 192n
+const idBytes = 16 + 8
 
 /**
  * A new id for an API key of an organization: base62 of the organization's 16 bytes and 8 random ones, 33 characters. It names its
  * organization, so that the key's row is looked up under that organization's row-level security and no query has to see them all.
  */
 export function createOrganizationKeyId(organizationId: string): string {
-  const hex = organizationId.replaceAll('-', '') + randomBytes(8).toString('hex')
-  if (!/^[0-9a-f]{48}$/.test(hex)) throw new TypeError('An organization id must be a UUID in lower case.')
-  let value = BigInt(`0x${hex}`)
-  let text = ''
-  for (let i = 0; i < idLength; i++) {
-    text = alphabet[Number(value % 62n)] + text
-    value /= 62n
-  }
-  return text
+  const hex = organizationId.replaceAll('-', '')
+  if (!/^[0-9a-f]{32}$/.test(hex)) throw new TypeError('An organization id must be a UUID in lower case.')
+  return toBase62(Buffer.concat([Buffer.from(hex, 'hex'), randomBytes(idBytes - 16)]), idLength)
 }
 
 /** The organization that a key's id names; undefined for what `createOrganizationKeyId` cannot have made. */
 export function parseOrganizationKeyId(keyId: string): string | undefined {
-  if (!/^[0-9A-Za-z]{33}$/.test(keyId)) return undefined
-  let value = 0n
-  for (const character of keyId) value = value * 62n + BigInt(alphabet.indexOf(character))
-  if (value >= tooLarge) return undefined
-  const hex = value.toString(16).padStart(48, '0').slice(0, 32)
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+  const hex = keyId.length === idLength ? fromBase62(keyId, idBytes)?.toString('hex') : undefined
+  return hex?.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')
+}
+
+/** A secret for a key, `ply_live_<id>_<43 base62><6 checksum>`, and what to keep of it. The key itself cannot be had again. */
+export function createKeySecret(keyId: string): { key: string; hash: string; lastFour: string } {
+  const secret = toBase62(randomBytes(32), 43)
+  const body = `ply_live_${keyId}_${secret}`
+  const key = `${body}${checksumOf(body)}`
+  return { key, hash: hashKeySecret(keyId, secret).toString('hex'), lastFour: key.slice(-4) }
 }
