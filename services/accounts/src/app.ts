@@ -1,10 +1,24 @@
-import { kit, type OpenContext, openSealingKeys, type SealingKeys, sealingKey, type ServiceDatabase } from '@parley/runtime'
+import {
+  kit,
+  number,
+  type OpenContext,
+  openSealingKeys,
+  type SealingKeys,
+  sealingKey,
+  secret,
+  type ServiceDatabase,
+} from '@parley/runtime'
 import { z } from 'zod'
 import type { DB } from './db/types.ts'
 
 export const AccountsConfig = z.object({
   PARLEY_SECRET_KEY: sealingKey(),
   PARLEY_SECRET_KEY_PREVIOUS: sealingKey().optional(),
+  /** How long after its end a month is billed: as long as the stream may still bring an event of it. */
+  ACCOUNTS_MONTH_GRACE_MS: number(72 * 3_600_000),
+  /** Of the payment provider's webhooks (Standard Webhooks, `whsec_…`), and the one before while it changes; unset: none are taken. */
+  ACCOUNTS_PAYMENT_SECRET: secret(16).optional(),
+  ACCOUNTS_PAYMENT_SECRET_PREVIOUS: secret(16).optional(),
 })
 export type AccountsConfig = z.infer<typeof AccountsConfig>
 

@@ -6,6 +6,10 @@ import {
   memberRemoved,
   organizationCreated,
   organizationUpdated,
+  subscriptionChanged,
+  usageRecorded,
+  usageLimitReached,
+  allowanceChanged,
 } from '@parley/contracts'
 import { defineService } from '@parley/runtime'
 import { AccountsConfig, openApp } from './app.ts'
@@ -15,15 +19,35 @@ import { audit } from './migrations/006-audit.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
 import { keepRead } from './handlers/keep-read.ts'
 import { keepChange } from './handlers/keep-change.ts'
+import { plansAndUsage } from './migrations/005-plans-and-usage.ts'
+import { billOrganization, rebillOrganization } from './handlers/bill-organization.ts'
+import { meterConversations } from './handlers/meter-conversations.ts'
+import { meterMessages } from './handlers/meter-messages.ts'
+import { meterTurns } from './handlers/meter-turns.ts'
+import { closeMonth } from './jobs/close-month.ts'
+import { lookAtUsage } from './jobs/look-at-usage.ts'
+import { renewSubscription } from './jobs/renew-subscription.ts'
 
 export const accounts = defineService({
   name: 'accounts',
   summary: 'Who may do what: organizations, people, keys, credentials of outside systems, plans, usage and the audit log.',
   config: AccountsConfig,
   routes: [],
-  handlers: [keepChange, keepRead],
-  jobs: [sealAudit],
-  migrations: [peopleAndSessions, organizationsAndMembers, audit],
-  states: [organizationCreated, organizationUpdated, memberInvited, memberJoined, memberChanged, memberRemoved, keyChanged],
+  handlers: [keepChange, keepRead, meterMessages, meterConversations, meterTurns, billOrganization, rebillOrganization],
+  jobs: [sealAudit, lookAtUsage, closeMonth, renewSubscription],
+  migrations: [peopleAndSessions, organizationsAndMembers, plansAndUsage, audit],
+  states: [
+    organizationCreated,
+    organizationUpdated,
+    memberInvited,
+    memberJoined,
+    memberChanged,
+    memberRemoved,
+    keyChanged,
+    subscriptionChanged,
+    usageRecorded,
+    usageLimitReached,
+    allowanceChanged,
+  ],
   open: openApp,
 })

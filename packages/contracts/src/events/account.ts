@@ -190,6 +190,9 @@ export const allowanceChanged = defineEvent({
     /** Always `allowance`: one of an organization, in order. */
     allowance: z.literal('allowance'),
     month: z.string().regex(/^\d{4}-\d{2}-01$/),
+    /** IANA zone in which the month begins and ends, so that others know the next month without being told; UTC when absent. */
+    timezone: z.string().max(64).optional(),
+    /** Only those at which something stops; null where there is none, or where more is charged instead. */
     limits: Limits,
     /** Metrics that are used up and whose plan stops. */
     stopped: z.array(Metric).max(10),

@@ -1,10 +1,13 @@
 import type { Actor, MemberStatus, OrganizationRecord, Permission, Role } from '@parley/contracts'
 import type { ColumnType } from 'kysely'
+import type { PlanTables } from './plan-tables.ts'
 import type { PeopleTables } from './people-types.ts'
 import type { InvitationStatus } from '../rules/invitation.ts'
 import type { NotificationChange } from '../rules/notifications.ts'
 import type { OnboardingStep } from '../rules/onboarding.ts'
 import type { Address } from '../rules/organization.ts'
+
+export type { Allowance, BillingTransactions, Subscriptions, TransactionType, UsageType } from './plan-tables.ts'
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>
 export type Generated<T> =
@@ -147,7 +150,40 @@ export interface DataAccess {
   rowCount: number
 }
 
-export interface DB extends PeopleTables {
+export interface ApiKeys {
+  organizationId: string
+  keyId: string
+  name: string
+  lastFour: string
+  hash: string
+  previousHash: string | null
+  previousUntil: Timestamp | null
+  scopes: Permission[]
+  perMinute: number | null
+  perDay: number | null
+  expiresAt: Timestamp | null
+  status: Generated<'active' | 'revoked'>
+  agentId: string | null
+  createdBy: string
+  createdByUser: string | null
+  rotatedAt: Timestamp | null
+  revokedAt: Timestamp | null
+  revokedBy: string | null
+  lastUsedAt: Timestamp | null
+  totalRequests: Generated<Int8>
+  revision: Generated<number>
+  createdAt: Generated<Timestamp>
+  updatedAt: Generated<Timestamp>
+}
+
+export interface UserPreferences {
+  userId: string
+  sealedPreferences: string
+  createdAt: Generated<Timestamp>
+  updatedAt: Generated<Timestamp>
+}
+
+export interface DB extends PeopleTables, PlanTables {
   auditEntries: AuditEntries
   auditUnsealed: AuditUnsealed
   auditChain: AuditChain
@@ -158,4 +194,6 @@ export interface DB extends PeopleTables {
   members: Members
   userOrganizations: UserOrganizations
   invitations: Invitations
+  apiKeys: ApiKeys
+  userPreferences: UserPreferences
 }

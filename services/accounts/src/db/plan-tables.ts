@@ -1,0 +1,109 @@
+import type { DataOf, Plan, SubscriptionStatus, allowanceChanged } from '@parley/contracts'
+import type { ColumnType, GeneratedAlways } from 'kysely'
+import type { BillingCycle } from '../rules/billing-period.ts'
+import type { LimitOverrides } from '../rules/limits.ts'
+import type { OverageLine } from '../rules/overage.ts'
+import type { TransactionStatus } from '../rules/payment.ts'
+import type { Watch } from '../rules/usage.ts'
+import type { Generated, Int8, Json, Timestamp } from './types.ts'
+
+/** A date comes as text through to_char: a Date would be midnight in the zone of the process. */
+type Month = string
+type WithDefault<T> = ColumnType<T, string | undefined, string>
+
+export interface Subscriptions {
+  organizationId: string
+  subscriptionId: string
+  plan: Plan
+  status: SubscriptionStatus
+  billingCycle: BillingCycle
+  monthlyPriceMinor: number
+  annualPriceMinor: number
+  currency: string
+  startedAt: Timestamp
+  endedAt: Timestamp | null
+  trialEndsAt: Timestamp | null
+  cancelledAt: Timestamp | null
+  cancellationReason: string | null
+  periodStart: Timestamp | null
+  periodEnd: Timestamp | null
+}
+
+export type Allowance = Omit<DataOf<typeof allowanceChanged>, 'revision'>
+
+interface UsageSettings {
+  organizationId: string
+  timezone: Generated<string>
+  aiBudgetMicros: Int8 | null
+  organizationRevision: Generated<number>
+  plan: Plan | null
+  overrides: WithDefault<LimitOverrides>
+  watch: Json<Watch> | null
+  closedThrough: Month | null
+  allowance: Json<Allowance> | null
+  allowanceRevision: Generated<number>
+}
+
+export type UsageType = 'message' | 'conversation' | 'ai_request' | 'knowledge_chunk' | 'embedding' | 'api_call' | 'export'
+
+interface UsageLogs {
+  organizationId: string
+  id: string
+  usageType: UsageType
+  month: Month
+  conversationId: string | null
+  turnId: string | null
+  aiModel: string | null
+  simulated: boolean | null
+  promptTokens: Generated<number>
+  completionTokens: Generated<number>
+  totalCostMicros: Int8
+  occurredAt: Timestamp
+}
+
+export type TransactionType = 'subscription' | 'overage' | 'one_time' | 'refund' | 'credit'
+
+export interface BillingTransactions {
+  organizationId: string
+  transactionId: string
+  subscriptionId: string | null
+  type: TransactionType
+  status: TransactionStatus
+  description: string
+  amountMinor: Int8
+  taxAmountMinor: Int8
+  totalAmountMinor: GeneratedAlways<string>
+  currency: string
+  paymentMethod: string | null
+  paymentProvider: string | null
+  providerTransactionId: string | null
+  invoiceNumber: string
+  invoiceUrl: string | null
+  failureReason: string | null
+  periodStart: Timestamp | null
+  periodEnd: Timestamp | null
+  lines: WithDefault<OverageLine[]>
+  refundOf: string | null
+  createdAt: Timestamp
+  updatedAt: Timestamp
+  paidAt: Timestamp | null
+}
+
+interface PaymentEvents {
+  organizationId: string
+  provider: string
+  eventId: string
+  type: string
+  transactionId: string | null
+  occurredAt: Timestamp
+  receivedAt: Timestamp
+}
+
+/** Plans, usage and bills; the counters that only SQL of ours touches are not listed. */
+export interface PlanTables {
+  subscriptions: Subscriptions
+  usageSettings: UsageSettings
+  usageLogs: UsageLogs
+  billingTransactions: BillingTransactions
+  paymentEvents: PaymentEvents
+}

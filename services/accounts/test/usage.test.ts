@@ -1,0 +1,128 @@
+import { installationId } from '@parley/contracts'
+import { startWorld, type World } from '@parley/runtime/testing'
+import { randomUUIDv7 } from 'node:crypto'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { plans } from '../src/rules/plan.ts'
+import { accounts } from '../src/service.ts'
+import { openBooks, thisMonth } from './books.ts'
+
+let world: World
+
+beforeAll(async () => {
+  world = await startWorld({
+    services: [accounts],
+    postgresUrl: inject('postgresUrl'),
+    natsUrl: inject('natsUrl'),
+    environment: { ACCOUNTS_MONTH_GRACE_MS: '0' },
+  })
+})
+afterAll(() => world?.stop())
+
+test('messages, conversations and requests are counted once, however often their events are delivered', async () => {
+  const books = openBooks(world, randomUUIDv7())
+  await books.created()
+  const conversationId = randomUUIDv7()
+  const customerId = randomUUIDv7()
+  await books.started(conversationId)
+  for (let i = 0; i < 5; i++) await books.message({ conversationId, customerId })
+  await books.message({ conversationId, customerId, sender: 'system' })
+  await books.turn(1_500)
+  await books.turn(0, { model: null })
+  await world.settle()
+  const once = { messages: 5, requests: 1, micros: 1_500, conversations: 1 }
+  expect(await books.counted(thisMonth())).toEqual(once)
+
+  // The handlers' own record is lost, and everything is published again.
+  await world.sql(`delete from accounts.handled`)
+  await world.sql(`update accounts.relay_cursor set xid = '0', seq = 0`)
+  await world.sql(`update accounts.lane_leases set position = 0`)
+  await world.restart()
+  await world.settle()
+  const [again] = await world.sql<{ handled: number }>(
+    `select count(*)::int as handled from accounts.handled where handler in ('meter-messages', 'meter-turns', 'meter-conversations')`,
+  )
+  expect(again?.handled).toBeGreaterThanOrEqual(9)
+  expect(await books.counted(thisMonth())).toEqual(once)
+})
+
+test('80 and 100 per cent are told once each in a month, and the stop is told to the other services', async () => {
+  const books = openBooks(world, randomUUIDv7())
+  await books.created()
+  await world.sql(`update accounts.usage_settings set overrides = '{"messages": 10}' where organization_id = $1`, [
+    books.organizationId,
+  ])
+  await Promise.all(Array.from({ length: 7 }, () => books.message()))
+  await world.settle()
+  expect(await books.warnings()).toEqual([])
+  await books.message()
+  await world.settle()
+  expect(await books.warnings()).toMatchObject([{ metric: 'messages', percent: 80, used: 8, limit: 10, stops: true }])
+  await Promise.all(Array.from({ length: 20 }, () => books.message()))
+  await world.settle()
+  await books.message()
+  await world.settle()
+  expect((await books.warnings()).map(({ percent }) => percent)).toEqual([80, 100])
+  expect((await books.allowances()).at(-1)).toMatchObject({ month: thisMonth(), stopped: ['messages'], limits: { messages: 10 } })
+})
+
+test('a month begins in the organization’s own zone, and each month counts from nothing', async () => {
+  const books = openBooks(world, randomUUIDv7())
+  await books.created({ timezone: 'Pacific/Kiritimati' })
+  await books.message({ addedAt: new Date('2026-01-31T09:59:59.999Z') })
+  await books.message({ addedAt: new Date('2026-01-31T10:00:00.000Z') })
+  await books.message({ addedAt: new Date('2026-02-01T00:00:00.000Z') })
+  const { rows } = { rows: await monthsOf(books.organizationId, 3) }
+  expect(rows).toEqual([
+    { month: '2026-01-01', messages: 1 },
+    { month: '2026-02-01', messages: 2 },
+  ])
+})
+
+/** Counts per month; past months are closed as soon as they are looked at, so this asks before that can matter. */
+async function monthsOf(organizationId: string, messages: number) {
+  await expect
+    .poll(async () =>
+      world.sql(`select 1 from accounts.usage_logs where organization_id = $1`, [organizationId]).then((rows) => rows.length),
+    )
+    .toBe(messages)
+  return await world.sql(
+    `select to_char(month, 'YYYY-MM-DD') as month, sum(messages)::int as messages from accounts.usage_slots
+     where organization_id = $1 group by 1 order by 1`,
+    [organizationId],
+  )
+}
+
+test('an organization that nobody signed up is counted and never limited', async () => {
+  const books = openBooks(world, randomUUIDv7())
+  for (let i = 0; i < 3; i++) await books.message()
+  await world.settle()
+  expect(await books.counted(thisMonth())).toMatchObject({ messages: 3 })
+  expect(await books.allowances()).toEqual([])
+})
+
+test('many events of many organizations at once are all counted, and nothing waits for a deadlock to be broken', async () => {
+  const all = Array.from({ length: 8 }, () => openBooks(world, randomUUIDv7()))
+  for (const books of all) await books.created()
+  await Promise.all(all.flatMap((books) => Array.from({ length: 60 }, () => books.message())))
+  await world.settle()
+  for (const books of all) expect(await books.counted(thisMonth())).toMatchObject({ messages: 60 })
+  const failed = await world.sql(`select error from accounts.dead_letters`)
+  expect(failed).toEqual([])
+})
+
+test('an organization begins on the free plan, and its own AI budget is what others are told when it is lower', async () => {
+  const books = openBooks(world, randomUUIDv7())
+  await books.created()
+  expect((await books.allowances()).at(-1)?.limits).toEqual(plans.free.limits)
+  const ai = { enabled: true, modelPreference: null, confidenceThreshold: 0.5, monthlyBudgetMicros: 5_000 }
+  await books.updated({ revision: 2, ai, timezone: 'Europe/Paris' })
+  const last = (await books.allowances()).at(-1)
+  expect(last).toMatchObject({ timezone: 'Europe/Paris', limits: { aiSpendMicros: 5_000 } })
+  // An older record that comes late changes nothing.
+  await books.updated({ revision: 1, timezone: 'Asia/Tokyo' })
+  expect((await books.allowances()).at(-1)).toEqual(last)
+  await books.turn(5_000)
+  await world.settle()
+  expect((await books.allowances()).at(-1)).toMatchObject({ stopped: ['ai_spend'], revision: (last?.revision ?? 0) + 1 })
+  expect(books.organizationId).not.toBe(installationId)
+})
