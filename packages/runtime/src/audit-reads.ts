@@ -27,8 +27,7 @@ const largestGroup = 64
  */
 export function createReadAudit(
   source: string,
-  database: Pick<ServiceDatabase<never>, 'transaction' | 'wake'>,
-  log: Logger,
+  options: { transaction: ServiceDatabase<never>['transaction']; wake(): void; log: Logger },
 ): RecordRead {
   /** One answer for each: undefined when it is stored, else why not. */
   async function store(reads: AuditedRead[]): Promise<({ error: unknown } | undefined)[]> {
@@ -44,20 +43,23 @@ export function createReadAudit(
 
   async function commit(rows: OutboxRow[]): Promise<void> {
     const groups = [...Map.groupBy(rows, (row) => row.organizationId)]
-    await database.transaction(null, async (session) => {
+    await options.transaction(null, async (session) => {
       for (const [organizationId, group] of groups) {
         session.useOrganization(organizationId)
         insertOutbox(session, group)
       }
     })
-    database.wake()
+    options.wake()
   }
 
   const batcher = createBatcher({ maxItems: largestGroup, maxConcurrent: 3, run: store })
   return async (read) => {
     const failed = await batcher.add(read)
     if (!failed) return
-    log.error({ err: failed.error, action: read.call.action }, 'a read of personal data could not be noted and was not answered')
+    options.log.error(
+      { err: failed.error, action: read.call.action },
+      'a read of personal data could not be noted and was not answered',
+    )
     throw new AppError('unavailable', 'This cannot be shown now, because the reading could not be noted. Try again.', {
       cause: failed.error,
     })

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Bus } from './bus.ts'
 import { AppError } from './errors.ts'
 import { jobSchemaOf } from './schema.ts'
-import { kit, type Route, type Tx } from './types.ts'
+import { type AuditedChange, kit, type Route, type Tx } from './types.ts'
 
 /** What the operator's routes of a service reach. */
 interface OpsApp {
@@ -104,6 +104,14 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
     lastAt: iso(row['lastAt']) as string,
   })
 
+  /** What the audit log says of a dead letter that somebody decided on: never its payload. */
+  const settled = (before: Row, after: Row): AuditedChange => ({
+    resourceType: 'dead_letter',
+    resourceId: after['id'] as string,
+    before: { state: before['state'], handler: before['handler'], type: before['type'] },
+    after: { state: after['state'] },
+  })
+
   async function findDeadLetter(tx: Tx<Record<string, never>>, organizationId: string, id: string): Promise<Row> {
     const found =
       await sql<Row>`select * from dead_letters where organization_id = ${organizationId} and id = ${id} for update`.execute(tx)
@@ -146,6 +154,8 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       path: `${base}/dead-letters/:id`,
       summary: 'One dead letter with its payload and error.',
       scope: 'ops:read',
+      // The payload is an event's or a job's: it may hold what a customer wrote.
+      personalData: 'dead_letter',
       params,
       reply: DeadLetterDetail,
       async run({ params, caller, read }) {
@@ -161,7 +171,7 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       params,
       reply: DeadLetter,
       async run({ params, caller, app, commit }) {
-        const row = await commit(async (tx) => {
+        const row = await commit(async (tx, { audit }) => {
           const dead = await findDeadLetter(tx, caller.organizationId, params.id)
           if (dead['state'] !== 'dead')
             throw new AppError('conflict', `Only a dead one can be tried again; this one is ${String(dead['state'])}.`)
@@ -169,6 +179,7 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
           const updated = await sql<Row>`
             update dead_letters set state = ${dead['kind'] === 'job' ? 'redriven' : 'retrying'}, next_at = now(), last_at = now(), attempts = 0, settled_by = ${caller.actor.id}
             where organization_id = ${caller.organizationId} and id = ${params.id} returning *`.execute(tx)
+          audit(settled(dead, updated.rows[0] as Row))
           return updated.rows[0] as Row
         })
         app.retryNow()
@@ -183,13 +194,14 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       params,
       reply: DeadLetter,
       async run({ params, caller, commit }) {
-        return commit(async (tx) => {
+        return commit(async (tx, { audit }) => {
           const dead = await findDeadLetter(tx, caller.organizationId, params.id)
           if (dead['state'] !== 'dead')
             throw new AppError('conflict', `Only a dead one can be dropped; this one is ${String(dead['state'])}.`)
           const updated = await sql<Row>`
             update dead_letters set state = 'dropped', last_at = now(), settled_by = ${caller.actor.id}
             where organization_id = ${caller.organizationId} and id = ${params.id} returning *`.execute(tx)
+          audit(settled(dead, updated.rows[0] as Row))
           return rowToDeadLetter(updated.rows[0] as Row)
         })
       },
@@ -201,7 +213,15 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       scope: 'ops:write',
       body: z.strictObject({ since: Timestamp, limit: z.int().min(1).max(100_000).default(100_000) }),
       reply: z.object({ service: z.string(), published: z.int(), more: z.boolean() }),
-      async run({ body, caller, app, read }) {
+      async run({ body, caller, app, read, commit }) {
+        await commit(async (_tx, { audit }) =>
+          audit({
+            resourceType: 'outbox',
+            resourceId: serviceName,
+            before: null,
+            after: { replayedSince: body.since, limit: body.limit },
+          }),
+        )
         let after = '0'
         let published = 0
         while (published < body.limit) {

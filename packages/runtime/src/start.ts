@@ -172,7 +172,12 @@ async function addService(
   authenticate: Authenticate,
 ): Promise<Route<never, never>[]> {
   const { service } = entry
-  const recordRead = createReadAudit(service.name, entry.serviceDatabase, entry.log)
+  const recordRead = createReadAudit(service.name, {
+    transaction: entry.serviceDatabase.transaction,
+    // Only the relay: live streams listen to commits too, and have nothing to tell of somebody reading.
+    wake: () => entry.relay.wake(),
+    log: entry.log,
+  })
   const host = {
     recordRead,
     serviceName: service.name,

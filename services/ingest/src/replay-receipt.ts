@@ -1,7 +1,8 @@
 import { parseJson } from '@parley/contracts/json'
-import { AppError, currentTraceparent } from '@parley/runtime'
+import { AppError, type CommitFn, currentTraceparent } from '@parley/runtime'
 import type { App } from './app.ts'
 import { findWholeReceipt, lockReceiptWithBody, noteReplay, storeReplay, type WholeReceipt } from './db/receipts.ts'
+import type { DB } from './db/types.ts'
 import { type Judgement, judgeDelivery } from './door/judge-delivery.ts'
 import { adapterOf } from './door/take-delivery.ts'
 import { storeRecording } from './recordings.ts'
@@ -10,19 +11,19 @@ import { storeRecording } from './recordings.ts'
  * Reads a stored delivery again, with the code and the object storage of today. Gives how many events that stated. Throws AppError
  * `not_found`, or `gone` when the receipt no longer has its body.
  */
-export async function replayReceipt(app: App, organizationId: string, id: string): Promise<number> {
+export async function replayReceipt(app: App, commit: CommitFn<DB>, organizationId: string, id: string): Promise<number> {
   const receipt = await app.database.read(organizationId, (tx) => findWholeReceipt(tx, organizationId, id))
   if (receipt === undefined) throw new AppError('not_found', 'No receipt with that id.')
   const judgement = await judgeAgain(app, receipt)
-  const newEvents = await app.database.transaction(organizationId, async ({ tx }) => {
+  return await commit(async (tx, { audit }) => {
     // An erasure may have come between: what it took must not be told again.
     if (!(await lockReceiptWithBody(tx, organizationId, id))) throw noBody()
     const stated = await storeReplay(tx, organizationId, receipt, judgement.items)
     await noteReplay(tx, organizationId, id, { ...judgement, newEvents: stated })
+    const after = { state: judgement.state, newEvents: stated }
+    audit({ resourceType: 'receipt', resourceId: id, before: { state: receipt.state }, after })
     return stated
   })
-  if (newEvents > 0) app.database.wake()
-  return newEvents
 }
 
 async function judgeAgain(app: App, receipt: WholeReceipt): Promise<Judgement> {

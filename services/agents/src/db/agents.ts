@@ -8,6 +8,17 @@ export async function findAgent(tx: Tx<DB>, organizationId: string, id: string):
   return tx.selectFrom('agents').selectAll().where('organizationId', '=', organizationId).where('id', '=', id).executeTakeFirst()
 }
 
+/** The agent, held until the commit: what was before a change is what the change found. */
+export async function lockAgent(tx: Tx<DB>, organizationId: string, id: string): Promise<Agent | undefined> {
+  return tx
+    .selectFrom('agents')
+    .selectAll()
+    .where('organizationId', '=', organizationId)
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirst()
+}
+
 async function findDefaultAgent(tx: Tx<DB>, organizationId: string): Promise<Agent | undefined> {
   return tx
     .selectFrom('agents')

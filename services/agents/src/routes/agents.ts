@@ -3,7 +3,7 @@ import { AppError } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { route } from '../app.ts'
-import { type Agent, type AgentChange, changeAgent, ensureDefaultAgent, findAgent, listAgents } from '../db/agents.ts'
+import { type Agent, type AgentChange, changeAgent, ensureDefaultAgent, findAgent, listAgents, lockAgent } from '../db/agents.ts'
 import { languages } from '../rules/sentences.ts'
 import { pageOf, pageQuery } from './page.ts'
 
@@ -69,7 +69,13 @@ export const getAgents = route({
     const known = await read((tx) => listAgents(tx, caller.organizationId, slice))
     if (known.total > 0) return { items: known.items.map(view), page, limit, total: known.total }
     const newId = randomUUIDv7()
-    const made = await commit((tx) => ensureDefaultAgent(tx, caller.organizationId, newId))
+    const made = await commit(async (tx, { audit }) => {
+      const agent = await ensureDefaultAgent(tx, caller.organizationId, newId)
+      if (agent.id === newId) {
+        audit({ resourceType: 'agent', resourceId: newId, before: null, after: { name: agent.name, isDefault: true } })
+      }
+      return agent
+    })
     return { items: page === 1 ? [view(made)] : [], page, limit, total: 1 }
   },
 })
@@ -101,8 +107,16 @@ export const patchAgent = route({
     if (typeof body.model === 'string' && !app.modelNames.includes(body.model)) {
       throw new AppError('invalid', 'model: not one that the operator offers.', { details: { offered: app.modelNames } })
     }
-    const agent = await commit((tx) => changeAgent(tx, caller.organizationId, params.id, given(body)))
-    if (!agent) throw new AppError('not_found', 'No agent with that id.')
+    const change = given(body)
+    const agent = await commit(async (tx, { audit }) => {
+      const before = await lockAgent(tx, caller.organizationId, params.id)
+      const changed = before && (await changeAgent(tx, caller.organizationId, params.id, change))
+      if (!changed) throw new AppError('not_found', 'No agent with that id.')
+      const fields = Object.keys(change) as (keyof Agent)[]
+      const only = (agent: Agent) => Object.fromEntries(fields.map((field) => [field, agent[field]]))
+      audit({ resourceType: 'agent', resourceId: params.id, before: only(before), after: only(changed) })
+      return changed
+    })
     return view(agent)
   },
 })

@@ -58,6 +58,7 @@ export const getTurns = route({
   path: '/v1/turns',
   summary: 'What agents did with what customers wrote, latest first.',
   scope: 'agents:read',
+  personalData: 'turn',
   query: z.strictObject({
     ...pageQuery,
     conversationId: Id.optional(),
@@ -77,6 +78,7 @@ export const getTurn = route({
   path: '/v1/turns/:id',
   summary: 'One turn with the rules that decided it.',
   scope: 'agents:read',
+  personalData: 'turn',
   params: z.strictObject({ id: Id }),
   reply: TurnDetail,
   async run({ params, caller, read }) {

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { route } from '../app.ts'
-import { findDayOfSpend } from '../db/spend.ts'
+import { findAllowance } from '../db/allowances.ts'
+import { findDayOfSpend, findMonthOfSpend } from '../db/spend.ts'
 import { sumTurns } from '../db/turns.ts'
+import { budgetAt } from '../rules/allowance.ts'
 import { dayOf } from '../rules/caps.ts'
 
 const dayMs = 86_400_000
@@ -21,6 +23,17 @@ const AiUsage = z.object({
   silent: z.int(),
   promptTokens: z.int(),
   completionTokens: z.int(),
+  /** The current month in the organization's own zone, whatever day was asked for. */
+  month: z.object({
+    month: z.iso.date(),
+    /** Null: no limit. */
+    capMicros: z.int().nullable(),
+    reservedMicros: z.int(),
+    settledMicros: z.int(),
+    remainingMicros: z.int().nullable(),
+    /** True: no model is asked until the month ends or the plan changes. */
+    stopped: z.boolean(),
+  }),
 })
 
 export const getAiUsage = route({
@@ -33,12 +46,19 @@ export const getAiUsage = route({
   async run({ query, caller, app, read }) {
     const day = query.day ?? dayOf(app.now())
     const from = new Date(`${day}T00:00:00.000Z`)
-    const { spend, sums } = await read(async (tx) => ({
-      spend: await findDayOfSpend(tx, caller.organizationId, day),
-      sums: await sumTurns(tx, caller.organizationId, from, new Date(from.getTime() + dayMs)),
-    }))
+    const { organizationId } = caller
+    const { spend, sums, month } = await read(async (tx) => {
+      const { stopped, capMicros, month } = budgetAt(await findAllowance(tx, organizationId), app.now())
+      const spent = await findMonthOfSpend(tx, organizationId, month)
+      const remainingMicros = capMicros && Math.max(0, capMicros - spent.reservedMicros - spent.settledMicros)
+      return {
+        spend: await findDayOfSpend(tx, organizationId, day),
+        sums: await sumTurns(tx, organizationId, from, new Date(from.getTime() + dayMs)),
+        month: { month, capMicros, ...spent, remainingMicros, stopped },
+      }
+    })
     const capMicros = app.config.AGENTS_DAILY_CAP_MICROS
     const remainingMicros = Math.max(0, capMicros - spend.reservedMicros - spend.settledMicros)
-    return { day, capMicros, ...spend, remainingMicros, simulated: app.simulated, ...sums }
+    return { day, capMicros, ...spend, remainingMicros, simulated: app.simulated, ...sums, month }
   },
 })

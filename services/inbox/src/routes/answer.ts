@@ -30,7 +30,7 @@ export const postMessage = route({
   status: 201,
   async run({ params, body, caller, app, commit }) {
     const { organizationId, actor } = caller
-    const row = await commit(async (tx, { emit }) => {
+    const row = await commit(async (tx, { emit, audit }) => {
       const now = app.now()
       const conversation = found(await lockConversation(tx, organizationId, params.id), 'conversation')
       const { text = null, attachment = null, clientMessageId = null } = body
@@ -45,8 +45,13 @@ export const postMessage = route({
       const id = await addOutgoing({ tx, emit }, organizationId, conversation, answer)
       // The conversation is held: nobody else can have added it since the look-up.
       if (id === undefined) throw new Error('A message was added to a conversation that another call holds.')
+      // Not the words: they are the customer's to have erased, and this log is for ever.
+      const said = { conversationId: conversation.id, characters: text?.length ?? 0, attachment: attachment !== null }
+      audit({ resourceType: 'message', resourceId: id, before: null, after: said })
       if (conversation.chatKind === 'person' && conversation.status !== 'with_person') {
         await noteTakenOver({ tx, emit }, organizationId, conversation, now)
+        const { status } = conversation
+        audit({ resourceType: 'conversation', resourceId: conversation.id, before: { status }, after: { status: 'with_person' } })
       }
       return found(await findMessage(tx, organizationId, id), 'message')
     })

@@ -37,6 +37,7 @@ export const getConsents = route({
   also: ['GET /rest/v1/consent_logs'],
   summary: 'Read the consent log, the latest first.',
   scope: 'consents:read',
+  personalData: 'consent',
   query: z.object({
     ...PageQuery,
     ...filters,
@@ -58,6 +59,7 @@ export const getConsentsOfCustomer = route({
   path: '/v1/customers/:id/consents',
   summary: 'Read what a customer allows now, and the log that proves it.',
   scope: 'consents:read',
+  personalData: 'consent',
   params: IdParams,
   query: z.object({ ...PageQuery, ...filters }),
   reply: listOf(Consent).extend({

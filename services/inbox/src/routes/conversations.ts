@@ -12,6 +12,7 @@ export const getConversations = route({
   also: ['GET /rest/v1/conversations'],
   summary: 'List conversations, the latest spoken in first.',
   scope: 'conversations:read',
+  personalData: 'conversation',
   query: z.object({
     ...PageQuery,
     status: ConversationStatus.optional(),
@@ -34,6 +35,7 @@ export const getConversation = route({
   path: '/v1/conversations/:id',
   summary: 'Read one conversation.',
   scope: 'conversations:read',
+  personalData: 'conversation',
   params: IdParams,
   reply: Conversation,
   async run({ params, caller, read }) {
@@ -59,7 +61,7 @@ export const patchConversation = route({
   reply: Conversation,
   async run({ params, body, caller, app, commit }) {
     const { organizationId, actor } = caller
-    const row = await commit(async (tx, { emit }) => {
+    const row = await commit(async (tx, { emit, audit }) => {
       const at = app.now()
       const before = found(await lockConversation(tx, organizationId, params.id), 'conversation')
       if (before.erasedAt) throw new AppError('gone', 'The customer of this conversation had their data erased.')
@@ -67,6 +69,13 @@ export const patchConversation = route({
       const takenOver = status === 'with_person' && before.status !== 'with_person'
       const change = { status, assignee, ...(note === undefined ? {} : { note }), markRead, takenOver, at }
       await changeConversation(tx, organizationId, before.id, change)
+      audit({
+        resourceType: 'conversation',
+        resourceId: before.id,
+        before: { status: before.status, assignee: before.assignee },
+        // A note may be about the customer: that it was written is enough.
+        after: { status, assignee, ...(note === undefined ? {} : { noted: note !== null }), ...(markRead ? { markRead } : {}) },
+      })
       if (status !== before.status || assignee !== before.assignee) {
         const { id: conversationId, customerId, status: previousStatus } = before
         const changedAt = at.toISOString()

@@ -29,6 +29,7 @@ export const getCustomers = route({
   path: '/v1/customers',
   summary: 'List customers, the newest first.',
   scope: 'customers:read',
+  personalData: 'customer',
   query: z.object({
     ...PageQuery,
     status: CustomerStatus.optional(),
@@ -68,6 +69,7 @@ export const getCustomer = route({
   path: '/v1/customers/:id',
   summary: 'Read one customer, how they are known, and the receipt when their data was erased.',
   scope: 'customers:read',
+  personalData: 'customer',
   params: IdParams,
   reply: Customer.extend({ identities: z.array(Identity), erasure: Erasure.nullable() }),
   async run({ params, caller, read }) {

@@ -12,6 +12,7 @@ export const getMessages = route({
   path: '/v1/conversations/:id/messages',
   summary: 'Read a conversation’s messages in the order in which they were said.',
   scope: 'conversations:read',
+  personalData: 'message',
   params: IdParams,
   query: z.object({ ...PageQuery, order: z.enum(['asc', 'desc']).default('asc') }),
   reply: listOf(Message),
@@ -43,6 +44,7 @@ export const getMessage = route({
   path: '/v1/messages/:id',
   summary: 'Read one message with its edits and every delivery report.',
   scope: 'conversations:read',
+  personalData: 'message',
   params: IdParams,
   reply: Message.extend({ statusHistory: z.array(Report), edits: z.array(Edit) }),
   async run({ params, caller, read }) {

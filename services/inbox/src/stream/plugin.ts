@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { AppError, type Authenticate, type Logger } from '@parley/runtime'
+import { AppError, type Authenticate, type Logger, type RecordRead } from '@parley/runtime'
 import type { FastifyInstance } from 'fastify'
 import type { App } from '../app.ts'
 import type { StreamedEvent } from '../db/outbox.ts'
@@ -16,7 +16,7 @@ const maxBufferedBytes = 1024 * 1024
 export async function streamPlugin(
   fastify: FastifyInstance,
   app: App,
-  context: { authenticate: Authenticate; log: Logger },
+  context: { authenticate: Authenticate; recordRead: RecordRead; log: Logger },
 ): Promise<void> {
   const open = new Set<ServerResponse>()
 
@@ -27,6 +27,21 @@ export async function streamPlugin(
     const outlet = outletOf(response, context.log)
     // Before the answer begins, so that a refusal is still an ordinary error.
     const end = await app.streams.subscribe(caller.organizationId, from, outlet)
+    const userAgent = request.headers['user-agent']?.slice(0, 512) ?? null
+    const call = { requestId: request.id, actor: caller.actor, from: { ip: request.ip, userAgent }, action: 'GET /v1/stream' }
+    try {
+      // One entry for the whole of it: how many messages it will show is not known when it begins.
+      await context.recordRead({
+        organizationId: caller.organizationId,
+        call,
+        resourceType: 'message',
+        resourceId: null,
+        count: 0,
+      })
+    } catch (error) {
+      end()
+      throw error
+    }
     reply.hijack()
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',

@@ -66,6 +66,7 @@ export const getReceipt = route({
   path: '/v1/receipts/:id',
   summary: 'One delivery with what was sent.',
   scope: 'receipts:read',
+  personalData: 'receipt',
   params: OneReceipt,
   reply: WholeReceipt,
   async run({ params, caller, read }) {
@@ -90,8 +91,8 @@ export const postReplay = route({
   scope: 'receipts:write',
   params: OneReceipt,
   reply: ReceiptView.extend({ newEvents: z.int() }),
-  async run({ params, caller, app, read }) {
-    const newEvents = await replayReceipt(app, caller.organizationId, params.id)
+  async run({ params, caller, app, read, commit }) {
+    const newEvents = await replayReceipt(app, commit, caller.organizationId, params.id)
     const receipt = await read((tx) => findReceipt(tx, caller.organizationId, params.id, 0))
     if (receipt === undefined) throw new AppError('not_found', 'No receipt with that id.')
     return { ...view(receipt), newEvents }

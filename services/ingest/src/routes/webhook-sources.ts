@@ -67,8 +67,8 @@ export const createSource = route({
     const token = makeToken(organizationId, randomBytes(32))
     const header = needs.header ? newHeader(app.keys, organizationId, id) : null
     const { signingSecret } = body
-    const source = await commit((tx) =>
-      insertSource(tx, organizationId, {
+    const source = await commit(async (tx, { audit }) => {
+      const opened = await insertSource(tx, organizationId, {
         id,
         provider: body.provider,
         accountId: body.accountId,
@@ -78,8 +78,10 @@ export const createSource = route({
         sealedHeaderCurrent: header?.sealed ?? null,
         sealedSigningCurrent:
           signingSecret === undefined ? null : sealSourceSecret(app.keys, organizationId, id, 'sealed_signing', signingSecret),
-      }),
-    )
+      })
+      audit({ resourceType: 'webhook_source', resourceId: id, before: null, after: audited(opened) })
+      return opened
+    })
     return { ...view(source), path: pathOf(source, token), header: header && { name: header.name, value: header.value } }
   },
 })
@@ -115,10 +117,12 @@ export const rotateSource = route({
     const { organizationId } = caller
     const token = makeToken(organizationId, randomBytes(32))
     const header = newHeader(app.keys, organizationId, id)
-    const rotated = await commit(async (tx) => {
+    const rotated = await commit(async (tx, { audit }) => {
       const source = await lockSource(tx, organizationId, id)
       if (source === undefined) throw new AppError('not_found', 'No webhook source with that id.')
       if (source.status === 'disabled') throw new AppError('conflict', 'The source is disabled; open a new one.')
+      // What was replaced is all there is to say of a secret.
+      audit({ resourceType: 'webhook_source', resourceId: id, before: null, after: { replaced: body.what } })
       return updateSource(tx, organizationId, id, changeOf(source))
     })
     app.sources.clear()
@@ -160,9 +164,10 @@ export const deleteSource = route({
   params: OneSource,
   reply: SourceView,
   async run({ params: { id }, caller, app, commit }) {
-    const closed = await commit(async (tx) => {
+    const closed = await commit(async (tx, { audit }) => {
       const source = await lockSource(tx, caller.organizationId, id)
       if (source === undefined) throw new AppError('not_found', 'No webhook source with that id.')
+      audit({ resourceType: 'webhook_source', resourceId: id, before: audited(source), after: { status: 'disabled' } })
       return updateSource(tx, caller.organizationId, id, {
         status: 'disabled',
         tokenHash: null,
@@ -180,6 +185,10 @@ export const deleteSource = route({
 function newHeader(keys: SealingKeys, organizationId: string, id: string): { name: string; value: string; sealed: string } {
   const value = randomBytes(32).toString('base64url')
   return { name: headerName, value, sealed: sealSourceSecret(keys, organizationId, id, 'sealed_header', value) }
+}
+
+function audited({ provider, accountId, name, status, headerName, sealedSigningCurrent }: Source): Record<string, unknown> {
+  return { provider, accountId, name, status, headerName, hasSigningSecret: sealedSigningCurrent !== null }
 }
 
 function pathOf(source: Source, token: string): string {

@@ -30,6 +30,17 @@ export async function listChannels(
   return { items, total: Number(total) }
 }
 
+/** The channel, held until the commit; undefined when there is none yet. */
+export async function lockChannel(tx: Tx<DB>, organizationId: string, accountId: string): Promise<Channel | undefined> {
+  return tx
+    .selectFrom('channels')
+    .selectAll()
+    .where('organizationId', '=', organizationId)
+    .where('accountId', '=', accountId)
+    .forUpdate()
+    .executeTakeFirst()
+}
+
 /** Sets a channel up, or gives it a new token; whatever was wrong with the old token is over. */
 export async function saveChannel(
   tx: Tx<DB>,

@@ -2,7 +2,7 @@ import { ExternalId } from '@parley/contracts'
 import { AppError, sealText } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
-import { type Channel, listChannels, saveChannel, tokenPlace } from '../db/channels.ts'
+import { type Channel, listChannels, lockChannel, saveChannel, tokenPlace } from '../db/channels.ts'
 import { resumeChannel } from '../jobs/resume-channel.ts'
 import { pageOf, pageQuery } from './page.ts'
 
@@ -50,7 +50,8 @@ export const putChannel = route({
     const { organizationId } = caller
     const baseUrl = gatewayOf(body.baseUrl, app.gateways)
     const sealedToken = sealText(app.keys, tokenPlace(organizationId, params.accountId), body.token)
-    const saved = await commit(async (tx, { later }) => {
+    const saved = await commit(async (tx, { later, audit }) => {
+      const before = await lockChannel(tx, organizationId, params.accountId)
       const channel = await saveChannel(tx, organizationId, {
         accountId: params.accountId,
         baseUrl,
@@ -59,6 +60,12 @@ export const putChannel = route({
         disabled: body.disabled,
       })
       later(resumeChannel, { accountId: params.accountId, after: '' })
+      audit({
+        resourceType: 'channel',
+        resourceId: params.accountId,
+        before: before ? audited(before) : null,
+        after: { ...audited(channel), token: '•••' },
+      })
       return channel
     })
     return view(saved)
@@ -77,6 +84,10 @@ export const getChannels = route({
     return { items: items.map(view), page, limit, total }
   },
 })
+
+function audited({ baseUrl, status, perSecond }: Channel): Record<string, unknown> {
+  return { baseUrl, status, perSecond }
+}
 
 function gatewayOf(asked: string | undefined, allowed: readonly string[]): string {
   const origin = asked === undefined ? allowed[0] : new URL(asked).origin

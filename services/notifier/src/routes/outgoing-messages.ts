@@ -38,6 +38,7 @@ export const getOutgoingMessages = route({
   path: '/v1/outgoing-messages',
   summary: 'Messages on their way out, latest first.',
   scope: 'messages:read',
+  personalData: 'outgoing_message',
   query: z.strictObject({ ...pageQuery, conversationId: Id.optional(), state: State.optional() }),
   reply: pageOf(OutgoingView),
   async run({ query: { page, limit, conversationId, state }, caller, read }) {
@@ -52,6 +53,7 @@ export const getOutgoingMessage = route({
   path: '/v1/outgoing-messages/:id',
   summary: 'One message on its way out.',
   scope: 'messages:read',
+  personalData: 'outgoing_message',
   params: OneMessage,
   reply: OutgoingView,
   async run({ params, caller, read }) {
@@ -71,7 +73,7 @@ export const retryOutgoingMessage = route({
   reply: OutgoingView,
   status: 202,
   async run({ params, caller, commit }) {
-    return commit(async (tx, { later }) => {
+    return commit(async (tx, { later, audit }) => {
       const requeued = await requeueFailed(tx, caller.organizationId, params.id)
       const message = await findOutgoing(tx, caller.organizationId, params.id)
       if (message === undefined) throw new AppError('not_found', 'No outgoing message with that id.')
@@ -79,6 +81,8 @@ export const retryOutgoingMessage = route({
         throw new AppError('conflict', `Only a failed message can be sent again; this one is '${message.state}'.`)
       }
       later(sendMessage, { chat: message.chatDigest, goOn: false }, { key: message.chatDigest })
+      const after = { state: message.state, conversationId: message.conversationId }
+      audit({ resourceType: 'outgoing_message', resourceId: message.id, before: { state: 'failed' }, after })
       return view(message)
     })
   },
