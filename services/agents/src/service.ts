@@ -3,10 +3,12 @@ import { defineService } from '@parley/runtime'
 import { AgentsConfig, openApp } from './app.ts'
 import { eraseCustomer } from './handlers/erase-customer.ts'
 import { hushConversation } from './handlers/hush-conversation.ts'
+import { noteAllowance } from './handlers/note-allowance.ts'
 import { noteMessageAdded } from './handlers/note-message.ts'
 import { eraseEvents } from './jobs/erase-events.ts'
 import { takeTurn } from './jobs/take-turn.ts'
 import { agentsAndTurns } from './migrations/001-agents-and-turns.ts'
+import { monthlySpend } from './migrations/002-monthly-spend.ts'
 import { getAgent, getAgents, patchAgent } from './routes/agents.ts'
 import { getTurn, getTurns } from './routes/turns.ts'
 import { getAiUsage } from './routes/usage.ts'
@@ -16,9 +18,9 @@ export const agents = defineService({
   summary: 'Talks for the business: reads what customers wrote, lets a model draft, decides by rules, hands over in doubt.',
   config: AgentsConfig,
   routes: [getAgents, getAgent, patchAgent, getTurns, getTurn, getAiUsage],
-  handlers: [noteMessageAdded, hushConversation, eraseCustomer],
+  handlers: [noteAllowance, noteMessageAdded, hushConversation, eraseCustomer],
   jobs: [takeTurn, eraseEvents],
-  migrations: [agentsAndTurns],
+  migrations: [agentsAndTurns, monthlySpend],
   states: [turnTaken, replyProposed],
   open: openApp,
   close: (app) => app.close(),

@@ -1,12 +1,14 @@
+import { allowanceChanged, type DataOf } from '@parley/contracts'
 import { type ModelSimulator, startModelSimulator } from '@parley/providers/model'
 import { startWorld, type World } from '@parley/runtime/testing'
 import type { CommitFn, ServiceDatabase } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { findDayOfSpend, reserveSpend, settleSpend } from '../src/db/spend.ts'
+import { findDayOfSpend, findMonthOfSpend, reserveSpend, settleSpend } from '../src/db/spend.ts'
 import type { DB } from '../src/db/types.ts'
 import { sentence } from '../src/rules/sentences.ts'
 import { agents } from '../src/service.ts'
+import { monthOf } from '../src/rules/month.ts'
 import { openTalk } from './talk.ts'
 
 const capMicros = 100_000
@@ -30,7 +32,19 @@ afterAll(async () => {
 })
 
 function reserve(organizationId: string, day: string, amountMicros: number, conversationId = randomUUIDv7()) {
-  const wanted = { id: randomUUIDv7(), turnId: randomUUIDv7(), conversationId, day, amountMicros, capMicros: 10_000 }
+  return reserveInMonth(organizationId, day, amountMicros, null, conversationId)
+}
+
+function reserveInMonth(
+  organizationId: string,
+  day: string,
+  amountMicros: number,
+  monthCapMicros: number | null,
+  conversationId = randomUUIDv7(),
+) {
+  const first = `${day.slice(0, 7)}-01`
+  const month = { month: first, startsAt: new Date(`${first}T00:00:00Z`), capMicros: monthCapMicros }
+  const wanted = { id: randomUUIDv7(), turnId: randomUUIDv7(), conversationId, day, amountMicros, capMicros: 10_000, month }
   const commit: CommitFn<DB> = (work) => database.commit({ organizationId }, work)
   return reserveSpend(commit, organizationId, wanted).then((reserved) => ({ ...wanted, reserved }))
 }
@@ -57,6 +71,39 @@ test('what is settled makes room again, each reservation once, however often it 
   const more = await Promise.all(Array.from({ length: 50 }, () => reserve(organizationId, day, 1_000)))
   expect(more.filter(({ reserved }) => reserved)).toHaveLength(9)
   expect(await read()).toEqual({ reservedMicros: 9_000, settledMicros: 1_000 })
+})
+
+test('fifty parallel turns cannot exceed the month’s budget, on whatever days they are counted', async () => {
+  const organizationId = randomUUIDv7()
+  const days = ['2099-01-30', '2099-01-31']
+  const read = () => database.read(organizationId, (tx) => findMonthOfSpend(tx, organizationId, '2099-01-01'))
+  const burst = () =>
+    Promise.all(Array.from({ length: 50 }, (_, i) => reserveInMonth(organizationId, days[i % 2] ?? '', 1_000, 13_500)))
+  const all = await burst()
+  const reserved = all.filter((one) => one.reserved)
+  expect(reserved).toHaveLength(13)
+  expect(await read()).toEqual({ reservedMicros: 13_000, settledMicros: 0 })
+
+  // Settled below their worst case, they make room for more: up to the budget again, and not beyond.
+  const settle = ({ id }: { id: string }) => database.commit({ organizationId }, (tx) => settleSpend(tx, organizationId, id, 100))
+  await Promise.all(reserved.map(settle))
+  const more = (await burst()).filter((one) => one.reserved)
+  expect(more).toHaveLength(12)
+  expect(await read()).toEqual({ reservedMicros: 12_000, settledMicros: 1_300 })
+
+  // Another month begins with nothing.
+  expect((await reserveInMonth(organizationId, '2099-02-01', 9_000, 13_500)).reserved).toBe(true)
+})
+
+test('a reservation that the day refuses leaves nothing in the month, and the other way round', async () => {
+  const organizationId = randomUUIDv7()
+  const months = () => database.read(organizationId, (tx) => findMonthOfSpend(tx, organizationId, '2026-01-01'))
+  const day = () => database.read(organizationId, (tx) => findDayOfSpend(tx, organizationId, '2026-01-01'))
+  expect((await reserveInMonth(organizationId, '2026-01-01', 9_000, 50_000)).reserved).toBe(true)
+  expect((await reserveInMonth(organizationId, '2026-01-01', 2_000, 50_000)).reserved).toBe(false)
+  expect((await reserveInMonth(organizationId, '2026-01-01', 1_000, 9_500)).reserved).toBe(false)
+  expect(await months()).toEqual({ reservedMicros: 9_000, settledMicros: 0 })
+  expect(await day()).toEqual({ reservedMicros: 9_000, settledMicros: 0 })
 })
 
 test('another day and another organization have caps of their own, and a sum above the cap never fits', async () => {
@@ -101,4 +148,60 @@ test('at the cap the model is not asked and a person takes over', async () => {
   expect(await talk.turns()).toMatchObject([{ outcome: 'handed_over', reason: 'budget_spent', model: null, costMicros: 0 }])
   expect((await talk.replies())[0]?.text).toBe(sentence('budget_spent', 'en'))
   expect(model.count).toBe(before)
+})
+
+const told = (more: Partial<DataOf<typeof allowanceChanged>>) => ({
+  allowance: 'allowance' as const,
+  month: monthOf(new Date(), 'UTC'),
+  timezone: 'UTC',
+  limits: { messages: null, aiRequests: null, customers: null, aiSpendMicros: null },
+  stopped: [],
+  revision: 1,
+  ...more,
+})
+
+/** A turn of an organization whose day has room. */
+async function answerUnder(allowance: Partial<DataOf<typeof allowanceChanged>>) {
+  await world.sql(`delete from agents.spend_reservations`)
+  await world.sql(`delete from agents.spend_ledger`)
+  await world.state('agents', allowanceChanged, told(allowance))
+  await world.settle()
+  const before = model.count
+  const talk = openTalk(world)
+  await talk.says('Hello')
+  await talk.taken(1)
+  return { asked: model.count - before, turn: (await talk.turns())[0] }
+}
+
+test('a stop that accounts told keeps the model from being asked until the month ends or the stop is lifted', async () => {
+  const stopped = await answerUnder({ stopped: ['ai_requests'], revision: 2 })
+  expect(stopped).toMatchObject({ asked: 0, turn: { outcome: 'handed_over', reason: 'budget_spent', costMicros: 0 } })
+  // An older word that comes late lifts nothing.
+  expect(await answerUnder({ revision: 1 })).toMatchObject({ asked: 0 })
+  expect(await answerUnder({ stopped: ['messages'], revision: 3 })).toMatchObject({ asked: 1, turn: { outcome: 'replied' } })
+  expect(await answerUnder({ stopped: ['ai_spend'], month: '2020-01-01', revision: 4 })).toMatchObject({ asked: 1 })
+})
+
+test('the month’s AI budget holds without a stop: what a turn could cost at most must fit', async () => {
+  const limits = { messages: null, aiRequests: null, customers: null, aiSpendMicros: 10 }
+  expect(await answerUnder({ limits, revision: 5 })).toMatchObject({ asked: 0, turn: { reason: 'budget_spent' } })
+  const { body } = await world.call('GET', '/v1/usage/ai')
+  expect(body.month).toMatchObject({ capMicros: 10, remainingMicros: 0, stopped: false })
+  expect(await answerUnder({ revision: 6 })).toMatchObject({ asked: 1 })
+})
+
+test('a month that begins to be kept while it runs begins with what its turns have cost', async () => {
+  const spent = async () => {
+    const { body } = await world.call('GET', '/v1/usage/ai')
+    return body.month.settledMicros as number
+  }
+  const [before] = await world.sql<{ cost: number }>(
+    `select sum(cost_micros)::int as cost from agents.turns where organization_id = $1`,
+    [world.organizationId],
+  )
+  await world.sql(`delete from agents.spend_reservations`)
+  await world.sql(`delete from agents.spend_months`)
+  const { turn } = await answerUnder({ revision: 7 })
+  expect(before?.cost).toBeGreaterThan(0)
+  expect(await spent()).toBe((before?.cost ?? 0) + (turn?.costMicros ?? 0))
 })

@@ -9,31 +9,46 @@ export interface Reservation {
   /** UTC, `YYYY-MM-DD`. */
   day: string
   amountMicros: number
+  /** Of the day. */
   capMicros: number
+  /** The organization's month, in its own zone; null as its cap: no limit. */
+  month: { month: string; startsAt: Date; capMicros: number | null }
+}
+
+/** Reserved of a day and a month, after a reservation. */
+interface Reserved {
+  dayMicros: number
+  monthMicros: number
 }
 
 /**
- * Sets aside the most that a turn can cost, or answers false: then the day's cap would be exceeded. The check and the change are
- * one statement on one row, so any number of workers keep the cap (reliability.md D37).
+ * Sets aside the most that a turn can cost, or answers false: then the day's or the month's cap would be exceeded. The check and the
+ * change are one statement on two rows that it holds, so any number of workers keep both caps (reliability.md D37).
  *
- * All turns of an organization share that row. So it is changed here only, never when a turn is settled; the statement leaves in one
- * flight with its commit, which does not wait for the disk: the row is free again before its answer is on the way. After a crash
+ * All turns of an organization share those rows. So they are changed here only, never when a turn is settled; the statement leaves in one
+ * flight with its commit, which does not wait for the disk: the rows are free again before its answer is on the way. After a crash
  * of Postgres at most the reservations of its last moments are missing; the turns that they were for run again and reserve again.
  */
 export async function reserveSpend(commit: CommitFn<DB>, organizationId: string, wanted: Reservation): Promise<boolean> {
-  const reservedMicros = await reserveAlone(commit, organizationId, wanted)
-  if (reservedMicros === undefined) {
-    // Settled reservations still count at their worst case until they are folded, by us or by another turn that we waited for.
-    await commit((tx) => foldSettled(tx, organizationId))
+  const reserved = await reserveAlone(commit, organizationId, wanted)
+  if (reserved === undefined) {
+    // The day or the month is new. Or settled reservations still count at their worst case until they are folded, by us or by another
+    // turn that we waited for.
+    await commit(async (tx) => {
+      await openLedgers(tx, organizationId, wanted)
+      await foldSettled(tx, organizationId)
+    })
     return (await reserveAlone(commit, organizationId, wanted)) !== undefined
   }
-  const isFirstOfDay = reservedMicros === wanted.amountMicros
-  if (isFirstOfDay || reservedMicros > wanted.capMicros / 4) await commit((tx) => foldSettled(tx, organizationId))
+  const monthCapMicros = wanted.month.capMicros ?? Number.POSITIVE_INFINITY
+  if (reserved.dayMicros > wanted.capMicros / 4 || reserved.monthMicros > monthCapMicros / 4) {
+    await commit((tx) => foldSettled(tx, organizationId))
+  }
   return true
 }
 
-async function reserveAlone(commit: CommitFn<DB>, organizationId: string, wanted: Reservation): Promise<number | undefined> {
-  let answer: Promise<number | undefined> | undefined
+async function reserveAlone(commit: CommitFn<DB>, organizationId: string, wanted: Reservation): Promise<Reserved | undefined> {
+  let answer: Promise<Reserved | undefined> | undefined
   const committed = commit(async (tx) => {
     // Not awaited here: once it is written (when the promises of this turn have run), the commit follows it at once. Were it not
     // written by then, it would come after the transaction, without an organization, and be refused.
@@ -49,30 +64,66 @@ async function reserveAlone(commit: CommitFn<DB>, organizationId: string, wanted
   return answer
 }
 
-/** The day's reserved sum after the reservation; undefined: it does not fit. */
-async function tryReserve(tx: Tx<DB>, organizationId: string, wanted: Reservation): Promise<number | undefined> {
-  const { rows } = await sql<{ reservedMicros: string }>`
-    with ledger as (
-      insert into spend_ledger as l (organization_id, day, reserved_micros, cap_micros)
-      select ${organizationId}::uuid, ${wanted.day}::date, ${wanted.amountMicros}::bigint, ${wanted.capMicros}::bigint
-      where ${wanted.amountMicros}::bigint <= ${wanted.capMicros}::bigint
-      on conflict (organization_id, day) do update
-        set reserved_micros = l.reserved_micros + excluded.reserved_micros, cap_micros = excluded.cap_micros
-        where l.reserved_micros + l.settled_micros + excluded.reserved_micros <= excluded.cap_micros
+/**
+ * What is reserved after the reservation; undefined: it does not fit, or a ledger is not open. Rows are locked before they are judged,
+ * and judged as they are then; the month always before the day, here and where settled sums are folded, so that nobody waits in a ring.
+ */
+async function tryReserve(tx: Tx<DB>, organizationId: string, wanted: Reservation): Promise<Reserved | undefined> {
+  const { month, capMicros: monthCapMicros } = wanted.month
+  const { rows } = await sql<Record<keyof Reserved, string>>`
+    with month as materialized (
+      select reserved_micros + settled_micros as used from spend_months
+      where organization_id = ${organizationId}::uuid and month = ${month}::date
+      for update
+    ), day as materialized (
+      select reserved_micros + settled_micros as used from spend_ledger
+      where organization_id = ${organizationId}::uuid and day = ${wanted.day}::date and exists (select 1 from month)
+      for update
+    ), fits as materialized (
+      select ${wanted.amountMicros}::bigint as amount from month, day
+      where day.used + ${wanted.amountMicros}::bigint <= ${wanted.capMicros}::bigint
+        and (${monthCapMicros}::bigint is null or month.used + ${wanted.amountMicros}::bigint <= ${monthCapMicros}::bigint)
+    ), month_after as (
+      update spend_months m set reserved_micros = m.reserved_micros + fits.amount from fits
+      where m.organization_id = ${organizationId}::uuid and m.month = ${month}::date
+      returning m.reserved_micros
+    ), day_after as (
+      update spend_ledger l set reserved_micros = l.reserved_micros + fits.amount, cap_micros = ${wanted.capMicros}::bigint from fits
+      where l.organization_id = ${organizationId}::uuid and l.day = ${wanted.day}::date
       returning l.reserved_micros
     ), reservation as (
-      insert into spend_reservations (organization_id, id, turn_id, conversation_id, day, reserved_micros)
+      insert into spend_reservations (organization_id, id, turn_id, conversation_id, day, month, reserved_micros)
       select ${organizationId}::uuid, ${wanted.id}::uuid, ${wanted.turnId}::uuid, ${wanted.conversationId}::uuid, ${wanted.day}::date,
-        ${wanted.amountMicros}::bigint
-      from ledger
+        ${month}::date, amount
+      from fits
     )
-    select reserved_micros, set_config('synchronous_commit', 'off', true) from ledger`.execute(tx)
-  return rows[0] && Number(rows[0].reservedMicros)
+    select day_after.reserved_micros as day_micros, month_after.reserved_micros as month_micros,
+      set_config('synchronous_commit', 'off', true)
+    from day_after, month_after`.execute(tx)
+  return rows[0] && { dayMicros: Number(rows[0].dayMicros), monthMicros: Number(rows[0].monthMicros) }
 }
 
-/** Moves what is settled from the reservations into the ledger, each once: the row that says so is deleted by the same statement. */
-async function foldSettled(tx: Tx<DB>, organizationId: string): Promise<number> {
-  const { rows } = await sql<{ folded: number }>`
+/**
+ * The rows of a day and a month, if they are not there. A month that begins to be kept while it runs (after an update of this service, or
+ * of the organization's zone) begins with what its turns have cost, and with what turns under way have set aside, in full.
+ */
+async function openLedgers(tx: Tx<DB>, organizationId: string, { day, capMicros, month }: Reservation): Promise<void> {
+  await sql`
+    insert into spend_months (organization_id, month, settled_micros)
+    select ${organizationId}, ${month.month}::date,
+      (select coalesce(sum(cost_micros), 0) from turns where organization_id = ${organizationId} and taken_at >= ${month.startsAt})
+      + (select coalesce(sum(reserved_micros), 0) from spend_reservations
+         where organization_id = ${organizationId} and settled_micros is null and created_at >= ${month.startsAt})
+    where not exists (select 1 from spend_months where organization_id = ${organizationId} and month = ${month.month}::date)
+    on conflict do nothing`.execute(tx)
+  await sql`
+    insert into spend_ledger (organization_id, day, cap_micros) values (${organizationId}, ${day}::date, ${capMicros})
+    on conflict do nothing`.execute(tx)
+}
+
+/** Moves what is settled from the reservations into the ledgers, each once: the row that says so is deleted by the same statement. */
+async function foldSettled(tx: Tx<DB>, organizationId: string): Promise<void> {
+  await sql`
     with due as (
       select id from spend_reservations
       where organization_id = ${organizationId} and settled_micros is not null
@@ -81,16 +132,21 @@ async function foldSettled(tx: Tx<DB>, organizationId: string): Promise<number> 
     ), folded as (
       delete from spend_reservations r using due
       where r.organization_id = ${organizationId} and r.id = due.id
-      returning r.day, r.reserved_micros, r.settled_micros
-    ), sums as (
-      select day, count(*) as folded, sum(reserved_micros) as reserved, sum(settled_micros) as settled from folded group by day
-    ), moved as (
-      update spend_ledger l
-      set reserved_micros = l.reserved_micros - sums.reserved, settled_micros = l.settled_micros + sums.settled
-      from sums where l.organization_id = ${organizationId} and l.day = sums.day
+      returning r.day, r.month, r.reserved_micros, r.settled_micros
+    ), months as (
+      select month, sum(reserved_micros) as reserved, sum(settled_micros) as settled from folded group by month
+    ), days as (
+      select day, sum(reserved_micros) as reserved, sum(settled_micros) as settled from folded group by day
+    ), moved_months as (
+      update spend_months m
+      set reserved_micros = m.reserved_micros - months.reserved, settled_micros = m.settled_micros + months.settled
+      from months where m.organization_id = ${organizationId} and m.month = months.month
+      returning 1
     )
-    select coalesce(sum(folded), 0)::int as folded from sums`.execute(tx)
-  return rows[0]?.folded ?? 0
+    update spend_ledger l
+    set reserved_micros = l.reserved_micros - days.reserved, settled_micros = l.settled_micros + days.settled
+    from days, (select count(*) from moved_months) as months_first
+    where l.organization_id = ${organizationId} and l.day = days.day`.execute(tx)
 }
 
 /** Records what a reservation really cost; null: nobody knows, so all of it. Only the first word counts. */
@@ -105,13 +161,13 @@ export async function settleSpend(
     where organization_id = ${organizationId} and id = ${reservationId} and settled_micros is null`.execute(tx)
 }
 
-export interface DayOfSpend {
+export interface Spend {
   reservedMicros: number
   settledMicros: number
 }
 
 /** What a day has cost and what turns under way may still cost, exact: settled reservations count at their settled price. */
-export async function findDayOfSpend(tx: Tx<DB>, organizationId: string, day: string): Promise<DayOfSpend> {
+export async function findDayOfSpend(tx: Tx<DB>, organizationId: string, day: string): Promise<Spend> {
   const { rows } = await sql<{ reservedMicros: string; settledMicros: string }>`
     select l.reserved_micros - coalesce(r.reserved, 0) as reserved_micros, l.settled_micros + coalesce(r.settled, 0) as settled_micros
     from spend_ledger l
@@ -120,5 +176,18 @@ export async function findDayOfSpend(tx: Tx<DB>, organizationId: string, day: st
       where organization_id = l.organization_id and day = l.day and settled_micros is not null
     ) r on true
     where l.organization_id = ${organizationId} and l.day = ${day}::date`.execute(tx)
+  return { reservedMicros: Number(rows[0]?.reservedMicros ?? 0), settledMicros: Number(rows[0]?.settledMicros ?? 0) }
+}
+
+/** As `findDayOfSpend`, of a month. */
+export async function findMonthOfSpend(tx: Tx<DB>, organizationId: string, month: string): Promise<Spend> {
+  const { rows } = await sql<{ reservedMicros: string; settledMicros: string }>`
+    select m.reserved_micros - coalesce(r.reserved, 0) as reserved_micros, m.settled_micros + coalesce(r.settled, 0) as settled_micros
+    from spend_months m
+    left join lateral (
+      select sum(reserved_micros) as reserved, sum(settled_micros) as settled from spend_reservations
+      where organization_id = m.organization_id and month = m.month and settled_micros is not null
+    ) r on true
+    where m.organization_id = ${organizationId} and m.month = ${month}::date`.execute(tx)
   return { reservedMicros: Number(rows[0]?.reservedMicros ?? 0), settledMicros: Number(rows[0]?.settledMicros ?? 0) }
 }

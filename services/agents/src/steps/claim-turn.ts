@@ -1,10 +1,12 @@
 import type { Tx } from '@parley/runtime'
 import type { App } from '../app.ts'
 import { type Agent, ensureDefaultAgent } from '../db/agents.ts'
+import { findAllowance } from '../db/allowances.ts'
 import { holdConversation } from '../db/conversations.ts'
 import { listNewestMessages, type StoredMessage } from '../db/messages.ts'
 import { type Reservation, settleSpend } from '../db/spend.ts'
 import type { DB } from '../db/types.ts'
+import { budgetAt } from '../rules/allowance.ts'
 import { cappedBy, dayOf } from '../rules/caps.ts'
 import { decideWithoutProposal, staySilent, type TurnDecision } from '../rules/decide-turn.ts'
 import { waitUntil } from '../rules/quiet-time.ts'
@@ -51,10 +53,11 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
     loop: new Date(now.getTime() - config.AGENTS_BOT_LOOP_WINDOW_MS),
   }
   // One flight: Postgres takes them in this order, so the messages are read once the conversation is held.
-  const [conversation, messages, agent] = await Promise.all([
+  const [conversation, messages, agent, allowance] = await Promise.all([
     holdConversation(tx, organizationId, conversationId, since),
     listNewestMessages(tx, organizationId, conversationId),
     ensureDefaultAgent(tx, organizationId, ids.agent),
+    findAllowance(tx, organizationId),
   ])
   if (!conversation) return { kind: 'nothing' }
   // The run before this one died: whether its call was billed nobody knows, so it counts in full.
@@ -90,6 +93,9 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
   const capped = cappedBy(recent, caps)
   if (capped) return withoutModel(turn, capped)
 
+  const month = budgetAt(allowance, now)
+  if (month.stopped) return withoutModel(turn, 'budget_spent')
+
   const prompt = promptOf(agent, waiting, messages)
   const reservation = {
     id: ids.reservation,
@@ -98,6 +104,7 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
     day: dayOf(now),
     amountMicros: worstCaseMicros(app, agent, prompt),
     capMicros: config.AGENTS_DAILY_CAP_MICROS,
+    month,
   }
   return { kind: 'ask', turn, prompt, reservation }
 }

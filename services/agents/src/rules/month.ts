@@ -1,0 +1,33 @@
+const mostZones = 1_000
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+/** Making a formatter costs a hundred times its use, and there are some 600 zones. */
+function formatOf(timezone: string): Intl.DateTimeFormat {
+  const known = formats.get(timezone)
+  if (known) return known
+  if (formats.size >= mostZones) formats.clear()
+  const format = new Intl.DateTimeFormat('en-US', { timeZone: timezone, calendar: 'gregory', year: 'numeric', month: '2-digit' })
+  formats.set(timezone, format)
+  return format
+}
+
+/** `YYYY-MM-01`: the month that the calendar on the wall shows in `timezone` (IANA). Throws RangeError for an unknown zone. */
+export function monthOf(at: Date, timezone: string): string {
+  const parts = formatOf(timezone).formatToParts(at)
+  const of = (type: string) => parts.find((part) => part.type === type)?.value ?? ''
+  return `${of('year').padStart(4, '0')}-${of('month')}-01`
+}
+
+const dayMs = 86_400_000
+
+/** The first moment of a month in `timezone`, searched: where clocks jump at midnight it is not 00:00. */
+export function startOfMonth(month: string, timezone: string): Date {
+  const utc = Date.parse(`${month}T00:00:00.000Z`)
+  let [before, after] = [utc - dayMs, utc + dayMs]
+  while (after - before > 1) {
+    const middle = Math.floor((before + after) / 2)
+    if (monthOf(new Date(middle), timezone) < month) before = middle
+    else after = middle
+  }
+  return new Date(after)
+}
