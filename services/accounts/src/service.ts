@@ -13,7 +13,11 @@ import {
 } from '@parley/contracts'
 import { defineService } from '@parley/runtime'
 import { AccountsConfig, openApp } from './app.ts'
+import { auditExport } from './routes/audit-export.ts'
+import { getAudit, getAuditVerification } from './routes/audit.ts'
 import { peopleAndSessions } from './migrations/001-people-and-sessions.ts'
+import { apiKeysAndPreferences } from './migrations/003-api-keys-and-preferences.ts'
+import { organizationRoutes } from './organization-routes.ts'
 import { organizationsAndMembers } from './migrations/002-organizations-and-members.ts'
 import { audit } from './migrations/006-audit.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
@@ -32,10 +36,10 @@ export const accounts = defineService({
   name: 'accounts',
   summary: 'Who may do what: organizations, people, keys, credentials of outside systems, plans, usage and the audit log.',
   config: AccountsConfig,
-  routes: [],
+  routes: [...organizationRoutes, getAudit, getAuditVerification],
   handlers: [keepChange, keepRead, meterMessages, meterConversations, meterTurns, billOrganization, rebillOrganization],
   jobs: [sealAudit, lookAtUsage, closeMonth, renewSubscription],
-  migrations: [peopleAndSessions, organizationsAndMembers, plansAndUsage, audit],
+  migrations: [peopleAndSessions, organizationsAndMembers, apiKeysAndPreferences, plansAndUsage, audit],
   states: [
     organizationCreated,
     organizationUpdated,
@@ -50,4 +54,6 @@ export const accounts = defineService({
     allowanceChanged,
   ],
   open: openApp,
+  pluginPaths: ['/v1/audit/export'],
+  plugin: auditExport,
 })

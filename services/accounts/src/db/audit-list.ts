@@ -1,3 +1,4 @@
+import type { Actor } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import { type RawBuilder, sql } from 'kysely'
 import type { DB } from './types.ts'
@@ -23,7 +24,7 @@ export interface ListedEntry {
   kind: 'change' | 'read'
   entryId: string
   requestId: string
-  actorKind: string
+  actorKind: Actor['kind']
   actorId: string
   ip: string | null
   userAgent: string | null

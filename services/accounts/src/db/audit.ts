@@ -145,6 +145,9 @@ export interface ChainState {
   last: number
   unsealed: number
   oldestUnsealedAt: Date | null
+  /** Entries and links there are: each entry has a link or waits for one. */
+  entries: number
+  links: number
 }
 
 /** What the head says and what there is, as of one moment. */
@@ -156,11 +159,15 @@ export async function readChainState(tx: Tx<DB>, organizationId: string): Promis
     last: string | null
     unsealed: string
     oldestUnsealedAt: Date | null
+    entries: string
+    links: string
   }>`
     select h.sequence, h.hash, h.sealed_at,
       (select max(sequence) from audit_chain where organization_id = ${organizationId}) as last,
       (select count(*) from audit_unsealed where organization_id = ${organizationId}) as unsealed,
-      (select min(queued_at) from audit_unsealed where organization_id = ${organizationId}) as oldest_unsealed_at
+      (select min(queued_at) from audit_unsealed where organization_id = ${organizationId}) as oldest_unsealed_at,
+      (select count(*) from audit_entries where organization_id = ${organizationId}) as entries,
+      (select count(*) from audit_chain where organization_id = ${organizationId}) as links
     from (select 1) as one left join audit_heads h on h.organization_id = ${organizationId}`.execute(tx)
   const row = state.rows[0]
   return {
@@ -169,7 +176,19 @@ export async function readChainState(tx: Tx<DB>, organizationId: string): Promis
     last: Number(row?.last ?? 0),
     unsealed: Number(row?.unsealed ?? 0),
     oldestUnsealedAt: row?.oldestUnsealedAt ?? null,
+    entries: Number(row?.entries ?? 0),
+    links: Number(row?.links ?? 0),
   }
+}
+
+/** An entry that has no link and waits for none: somebody took both away. */
+export async function findUnlinked(tx: Tx<DB>, organizationId: string): Promise<string | undefined> {
+  const { rows } = await sql<{ entryId: string }>`
+    select e.entry_id from audit_entries e where e.organization_id = ${organizationId}
+      and not exists (select 1 from audit_chain c where c.organization_id = e.organization_id and c.entry_id = e.entry_id)
+      and not exists (select 1 from audit_unsealed u where u.organization_id = e.organization_id and u.entry_id = e.entry_id)
+    order by e.entry_id limit 1`.execute(tx)
+  return rows[0]?.entryId
 }
 
 /** A page of the chain with what its links seal. */

@@ -50,6 +50,8 @@ export type BreakKind =
   | 'truncated'
   /** The chain ends where its head says, with another hash; or goes on after it. */
   | 'rewritten'
+  /** An entry has no link and waits for none. */
+  | 'unlinked'
 
 export interface Break {
   kind: BreakKind
