@@ -13,16 +13,38 @@ import {
 } from '@parley/contracts'
 import { defineService } from '@parley/runtime'
 import { AccountsConfig, openApp } from './app.ts'
-import { auditExport } from './routes/audit-export.ts'
+import { doors } from './doors.ts'
 import { getAudit, getAuditVerification } from './routes/audit.ts'
 import { peopleAndSessions } from './migrations/001-people-and-sessions.ts'
 import { apiKeysAndPreferences } from './migrations/003-api-keys-and-preferences.ts'
-import { organizationRoutes } from './organization-routes.ts'
+import { getOrganization, patchOrganization, getOrganizations, postOrganization } from './routes/organizations.ts'
+import { getMembers, getMember, patchMember, deleteMember, postLeave, postTransfer } from './routes/members.ts'
+import {
+  postInvitation,
+  getInvitations,
+  resendInvitation,
+  revokeInvitation,
+  lookUpInvitation,
+  postAccept,
+} from './routes/invitations.ts'
+import { getOnboarding, putOnboardingStep, postOnboardingComplete, patchOwnOnboarding } from './routes/onboarding.ts'
+import { postApiKey, getApiKeys, getApiKey, patchApiKey, rotateApiKey, revokeApiKey } from './routes/api-keys.ts'
+import {
+  getPreferences,
+  patchPreferences,
+  getNotificationPreferences,
+  patchNotificationPreferences,
+} from './routes/preferences.ts'
+import { postOperatorOrganization, patchOperatorOrganization } from './routes/operator.ts'
 import { organizationsAndMembers } from './migrations/002-organizations-and-members.ts'
 import { audit } from './migrations/006-audit.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
 import { keepRead } from './handlers/keep-read.ts'
 import { keepChange } from './handlers/keep-change.ts'
+import { getTransaction, getTransactions } from './routes/billing.ts'
+import { getPlans, putLimits } from './routes/plans.ts'
+import { cancelSubscription, getSubscription, patchSubscription, resumeSubscription } from './routes/subscriptions.ts'
+import { getUsage, getUsageLogs, getUsageMonths } from './routes/usage.ts'
 import { plansAndUsage } from './migrations/005-plans-and-usage.ts'
 import { billOrganization, rebillOrganization } from './handlers/bill-organization.ts'
 import { meterConversations } from './handlers/meter-conversations.ts'
@@ -36,7 +58,53 @@ export const accounts = defineService({
   name: 'accounts',
   summary: 'Who may do what: organizations, people, keys, credentials of outside systems, plans, usage and the audit log.',
   config: AccountsConfig,
-  routes: [...organizationRoutes, getAudit, getAuditVerification],
+  routes: [
+    getOrganization,
+    patchOrganization,
+    getOrganizations,
+    postOrganization,
+    getMembers,
+    getMember,
+    patchMember,
+    deleteMember,
+    postLeave,
+    postTransfer,
+    postInvitation,
+    getInvitations,
+    resendInvitation,
+    revokeInvitation,
+    lookUpInvitation,
+    postAccept,
+    getOnboarding,
+    putOnboardingStep,
+    postOnboardingComplete,
+    patchOwnOnboarding,
+    postApiKey,
+    getApiKeys,
+    getApiKey,
+    patchApiKey,
+    rotateApiKey,
+    revokeApiKey,
+    getPreferences,
+    patchPreferences,
+    getNotificationPreferences,
+    patchNotificationPreferences,
+    postOperatorOrganization,
+    patchOperatorOrganization,
+    getAudit,
+    getAuditVerification,
+    getUsage,
+    getUsageMonths,
+    getUsageLogs,
+    getPlans,
+    putLimits,
+    getSubscription,
+    patchSubscription,
+    cancelSubscription,
+    resumeSubscription,
+    getTransactions,
+    getTransaction,
+  ],
   handlers: [keepChange, keepRead, meterMessages, meterConversations, meterTurns, billOrganization, rebillOrganization],
   jobs: [sealAudit, lookAtUsage, closeMonth, renewSubscription],
   migrations: [peopleAndSessions, organizationsAndMembers, apiKeysAndPreferences, plansAndUsage, audit],
@@ -54,6 +122,6 @@ export const accounts = defineService({
     allowanceChanged,
   ],
   open: openApp,
-  pluginPaths: ['/v1/audit/export'],
-  plugin: auditExport,
+  pluginPaths: ['/v1/audit/export', '/v1/payment-webhooks'],
+  plugin: doors,
 })

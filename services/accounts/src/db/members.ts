@@ -107,3 +107,23 @@ export function membershipOf(member: Member): Membership {
 }
 
 const auditedOf = ({ role, permissions, status }: Member) => ({ role, permissions, status })
+
+/**
+ * Saves what is a member's own business and nobody else's: no revision, no event. Undefined when they are not an active member (a
+ * token may still name an organization that somebody was removed from).
+ */
+export async function saveOwnMembership(
+  tx: Tx<DB>,
+  organizationId: string,
+  userId: string,
+  own: Pick<Updateable<Members>, 'notificationPreferences' | 'onboardingStep' | 'onboardingCompleted'>,
+): Promise<Member | undefined> {
+  return tx
+    .updateTable('members')
+    .set({ ...own, updatedAt: sql<Date>`now()` })
+    .where('organizationId', '=', organizationId)
+    .where('userId', '=', userId)
+    .where('status', '=', 'active')
+    .returningAll()
+    .executeTakeFirst()
+}

@@ -46,6 +46,11 @@ export async function lockOrganization(tx: Tx<DB>, organizationId: string): Prom
   return tx.selectFrom('organizations').selectAll().where('organizationId', '=', organizationId).forUpdate().executeTakeFirst()
 }
 
+/** Waits until nobody else brings an organization of this id into being: there is no row yet to lock. */
+export async function lockOrganizationId(tx: Tx<DB>, organizationId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`organization.${organizationId}`}, 0))`.execute(tx)
+}
+
 /** Writes the change under the next revision and tells everybody. */
 export async function updateOrganization(
   tx: Tx<DB>,

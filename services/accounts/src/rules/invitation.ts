@@ -38,7 +38,8 @@ export function decideAcceptance(
 
 export type Resend =
   | { send: true }
-  | { send: false; why: 'closed' | 'too_often' }
+  | { send: false; why: 'closed' }
+  | { send: false; why: 'too_often' }
   | { send: false; why: 'too_soon'; waitMs: number }
 
 /** Whether an invitation may be mailed once more; an expired one may, and lives again. */

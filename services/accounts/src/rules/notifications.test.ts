@@ -7,9 +7,9 @@ test('who never chose anything has the defaults, and nothing is stored of them',
 })
 
 test('a change touches only the way and topic it names', () => {
-  const changed = changeNotifications(defaultNotifications, { handoffs: { sms: true } })
-  expect(changed).toEqual({ ...defaultNotifications, handoffs: { email: true, sms: true, inApp: true } })
-  expect(differing(changed)).toEqual({ handoffs: { email: true, sms: true, inApp: true } })
+  const changed = changeNotifications(defaultNotifications, { handovers: { sms: true } })
+  expect(changed).toEqual({ ...defaultNotifications, handovers: { email: true, sms: true, inApp: true } })
+  expect(differing(changed)).toEqual({ handovers: { email: true, sms: true, inApp: true } })
   expect(notificationsOf(differing(changed))).toEqual(changed)
 })
 

@@ -1,5 +1,5 @@
 /** What a member can hear of. */
-export const notificationTopics = ['handoffs', 'newConversations', 'usageWarnings', 'connectionErrors', 'weeklySummary'] as const
+export const notificationTopics = ['handovers', 'newConversations', 'usageWarnings', 'connectionErrors', 'weeklySummary'] as const
 export type NotificationTopic = (typeof notificationTopics)[number]
 export interface Ways {
   email: boolean
@@ -12,7 +12,7 @@ export type Notifications = Record<NotificationTopic, Ways>
 export type NotificationChange = { [Topic in NotificationTopic]?: { [Way in keyof Ways]?: boolean | undefined } | undefined }
 
 export const defaultNotifications: Readonly<Notifications> = {
-  handoffs: { email: true, sms: false, inApp: true },
+  handovers: { email: true, sms: false, inApp: true },
   newConversations: { email: false, sms: false, inApp: true },
   usageWarnings: { email: true, sms: false, inApp: true },
   connectionErrors: { email: true, sms: false, inApp: true },

@@ -1,0 +1,32 @@
+import { installationId, Permission, permissionsOf } from '@parley/contracts'
+import { AppError, type Caller } from '@parley/runtime'
+import type { Member } from './db/members.ts'
+import type { Manager } from './rules/membership.ts'
+
+/**
+ * Who is behind a call that manages members or keys, by the memberships that the transaction has locked: what the call was let in
+ * with may be a moment old, and a person who was demoted in that moment must not act on what they were.
+ */
+export function managerOf(caller: Caller, locked: readonly Member[]): Manager {
+  if (caller.actor.kind === 'operator') {
+    // An operator's key with every permission stands above the organization's owners; one with less is a key like any other.
+    const all = Permission.options.every((permission) => caller.permissions.has(permission))
+    return { userId: null, role: all ? 'owner' : null, permissions: caller.permissions }
+  }
+  if (caller.userId === null) return { userId: null, role: null, permissions: caller.permissions }
+  const member = locked.find(({ userId }) => userId === caller.userId)
+  if (member?.status !== 'active') throw new AppError('forbidden', 'You are not an active member of this organization.')
+  return { userId: member.userId, role: member.role, permissions: permissionsOf(member.role, member.permissions) }
+}
+
+/** The organization that somebody acts in. Throws AppError when they have not chosen one. */
+export function chosenOrganization(caller: Caller): string {
+  if (caller.organizationId === installationId) throw new AppError('conflict', 'Choose an organization first.')
+  return caller.organizationId
+}
+
+/** The person behind a call. Throws AppError `forbidden` for a key. */
+export function personOf(caller: Caller): string {
+  if (caller.userId === null) throw new AppError('forbidden', 'This is for people, not for keys.')
+  return caller.userId
+}
