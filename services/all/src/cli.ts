@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { addAudit } from './commands/audit.ts'
 import { addDead } from './commands/dead.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addMigrate } from './commands/migrate.ts'
@@ -66,6 +67,7 @@ function program(context: Context): Command {
   addReceipts(parley, context)
   addDead(parley, context)
   addReplay(parley, context)
+  addAudit(parley, context)
   addDoctor(parley, context)
   addMigrate(parley, context)
   for (const command of withChildren(parley)) command.copyInheritedSettings(parley)

@@ -17,6 +17,8 @@ interface Table {
   schema: string
   name: string
   tenant: boolean
+  /** By its comment: no update and no delete, not even of one's own. */
+  appendOnly: boolean
   columns: Column[]
   /** First allowed literal of each checked text column. */
   allowed: Map<string, string>
@@ -47,8 +49,15 @@ afterAll(async () => {
 })
 
 async function readCatalogue(): Promise<Table[]> {
-  const columns = await world.sql<{ schema: string; table: string; name: string; type: string; needed: boolean }>(
-    `select n.nspname as schema, c.relname as table, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
+  const columns = await world.sql<{
+    schema: string
+    table: string
+    append_only: boolean
+    name: string
+    type: string
+    needed: boolean
+  }>(
+    `select n.nspname as schema, c.relname as table, coalesce(obj_description(c.oid, 'pg_class') = 'append-only', false) as append_only, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
        (a.attnotnull or a.atttypid = 'text'::regtype) and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as needed
      from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
      where n.nspname = any($1) and c.relkind in ('r', 'p') and not c.relispartition and a.attnum > 0 and not a.attisdropped
@@ -68,6 +77,7 @@ async function readCatalogue(): Promise<Table[]> {
       schema: column.schema,
       name: column.table,
       tenant: false,
+      appendOnly: column.append_only,
       columns: [],
       allowed: new Map(),
     }
@@ -158,10 +168,11 @@ describe('in every table with an organization', () => {
         world.organizationId,
         `update ${full(table)} set organization_id = organization_id ${theirs}`,
       )
-      expect(update, full(table)).toMatchObject({ count: 0 })
-      expect(await as(ownerOf(table), world.organizationId, `delete from ${full(table)} ${theirs}`), full(table)).toMatchObject({
-        count: 0,
-      })
+      const removal = await as(ownerOf(table), world.organizationId, `delete from ${full(table)} ${theirs}`)
+      // What is only added to is granted neither.
+      const nothing = table.appendOnly ? { code: '42501' } : { count: 0 }
+      expect(update, full(table)).toMatchObject(nothing)
+      expect(removal, full(table)).toMatchObject(nothing)
     }
   })
 
