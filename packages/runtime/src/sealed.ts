@@ -82,6 +82,11 @@ export function isSealedWithOldKey(keys: SealingKeys, sealed: string): boolean {
   return sealed.split('.')[1] !== keyId(keys.current)
 }
 
+/** The name of the key that seals now: what is wrapped with another one has to be wrapped anew. */
+export function currentKeyId(keys: SealingKeys): string {
+  return keyId(keys.current)
+}
+
 /** Names a key without telling anything of it, so that a changed key is recognised instead of tried. */
 function keyId(key: Uint8Array): string {
   return createHash('sha256').update('parley sealing key id\0').update(key).digest('base64url').slice(0, 8)
