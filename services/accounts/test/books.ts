@@ -2,6 +2,7 @@ import {
   allowanceChanged,
   conversationStarted,
   type DataOf,
+  type Limits,
   messageAdded,
   organizationCreated,
   organizationUpdated,
@@ -87,6 +88,13 @@ export function openBooks(world: World, organizationId = world.organizationId) {
         durationMs: 5,
         reason: null,
       }),
+    /** As an operator would, without the look that comes with it: the next use finds them. */
+    async limits(overrides: Partial<Limits>) {
+      await world.sql(`update accounts.usage_settings set overrides = $2, watch = null where organization_id = $1`, [
+        organizationId,
+        JSON.stringify(overrides),
+      ])
+    },
     warnings: () => stated<DataOf<typeof usageLimitReached>>(usageLimitReached),
     allowances: () => stated<DataOf<typeof allowanceChanged>>(allowanceChanged),
     /** Counts of a month straight from the table. */

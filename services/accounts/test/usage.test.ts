@@ -13,7 +13,6 @@ beforeAll(async () => {
     services: [accounts],
     postgresUrl: inject('postgresUrl'),
     natsUrl: inject('natsUrl'),
-    environment: { ACCOUNTS_MONTH_GRACE_MS: '0' },
   })
 })
 afterAll(() => world?.stop())
@@ -48,9 +47,7 @@ test('messages, conversations and requests are counted once, however often their
 test('80 and 100 per cent are told once each in a month, and the stop is told to the other services', async () => {
   const books = openBooks(world, randomUUIDv7())
   await books.created()
-  await world.sql(`update accounts.usage_settings set overrides = '{"messages": 10}' where organization_id = $1`, [
-    books.organizationId,
-  ])
+  await books.limits({ messages: 10 })
   await Promise.all(Array.from({ length: 7 }, () => books.message()))
   await world.settle()
   expect(await books.warnings()).toEqual([])
@@ -71,26 +68,26 @@ test('a month begins in the organization’s own zone, and each month counts fro
   await books.message({ addedAt: new Date('2026-01-31T09:59:59.999Z') })
   await books.message({ addedAt: new Date('2026-01-31T10:00:00.000Z') })
   await books.message({ addedAt: new Date('2026-02-01T00:00:00.000Z') })
-  const { rows } = { rows: await monthsOf(books.organizationId, 3) }
-  expect(rows).toEqual([
-    { month: '2026-01-01', messages: 1 },
-    { month: '2026-02-01', messages: 2 },
-  ])
+  await world.settle()
+  expect(await books.counted('2026-01-01')).toMatchObject({ messages: 1 })
+  expect(await books.counted('2026-02-01')).toMatchObject({ messages: 2 })
 })
 
-/** Counts per month; past months are closed as soon as they are looked at, so this asks before that can matter. */
-async function monthsOf(organizationId: string, messages: number) {
-  await expect
-    .poll(async () =>
-      world.sql(`select 1 from accounts.usage_logs where organization_id = $1`, [organizationId]).then((rows) => rows.length),
-    )
-    .toBe(messages)
-  return await world.sql(
-    `select to_char(month, 'YYYY-MM-DD') as month, sum(messages)::int as messages from accounts.usage_slots
-     where organization_id = $1 group by 1 order by 1`,
-    [organizationId],
-  )
-}
+test('a stop of one month is none in the next', async () => {
+  const books = openBooks(world, randomUUIDv7())
+  await books.created({ timezone: 'America/St_Johns' })
+  await books.limits({ messages: 2 })
+  const past = new Date('2026-01-15T12:00:00Z')
+  for (let i = 0; i < 3; i++) await books.message({ addedAt: past })
+  await world.settle()
+  expect(await books.warnings()).toMatchObject([{ month: '2026-01-01', percent: 100 }])
+  expect((await books.allowances()).at(-1)).toMatchObject({ month: thisMonth(), stopped: [] })
+  await books.message()
+  await books.message()
+  await world.settle()
+  expect((await books.warnings()).map(({ month, percent }) => [month, percent])).toContainEqual([thisMonth(), 100])
+  expect((await books.allowances()).at(-1)).toMatchObject({ month: thisMonth(), stopped: ['messages'] })
+})
 
 test('an organization that nobody signed up is counted and never limited', async () => {
   const books = openBooks(world, randomUUIDv7())
@@ -125,4 +122,43 @@ test('an organization begins on the free plan, and its own AI budget is what oth
   await world.settle()
   expect((await books.allowances()).at(-1)).toMatchObject({ stopped: ['ai_spend'], revision: (last?.revision ?? 0) + 1 })
   expect(books.organizationId).not.toBe(installationId)
+})
+
+test('the routes show what is used, what is left, month by month and use by use, and an operator may agree other limits', async () => {
+  const books = openBooks(world)
+  expect((await world.call('PUT', '/v1/operator/limits', { body: { messages: 1 } })).status).toBe(404)
+  await books.created({ timezone: 'Europe/Paris' })
+  const conversationId = randomUUIDv7()
+  const customerId = randomUUIDv7()
+  for (let i = 0; i < 3; i++) await books.message({ conversationId, customerId })
+  await books.message({ conversationId, customerId, sender: 'agent' })
+  await books.turn(1_100)
+  await world.settle()
+  const limits = await world.call('PUT', '/v1/operator/limits', { body: { messages: 3, customers: null } })
+  expect(limits).toMatchObject({ status: 200, body: { limits: { ...plans.free.limits, messages: 3, customers: null } } })
+  const { body } = await world.call('GET', '/v1/usage')
+  expect(body).toMatchObject({ plan: 'free', timezone: 'Europe/Paris', totals: { messages: 4, customers: 1, totalTokens: 110 } })
+  const metric = (name: string) => body.metrics.find((one: { metric: string }) => one.metric === name)
+  expect(metric('messages')).toEqual({
+    metric: 'messages',
+    used: 4,
+    limit: 3,
+    remaining: 0,
+    percent: 133,
+    overage: 1,
+    stops: true,
+  })
+  expect(metric('customers')).toMatchObject({ used: 1, limit: null, remaining: null, percent: null, stops: false })
+  expect(metric('ai_spend')).toMatchObject({ used: 1_100, remaining: (plans.free.limits.aiSpendMicros ?? 0) - 1_100 })
+  expect((await world.call('GET', '/v1/usage/months')).body.items).toMatchObject([{ totals: { messages: 4 }, closedAt: null }])
+  const logs = await world.call('GET', '/v1/usage/logs?type=ai_request&limit=1')
+  expect(logs.body).toMatchObject({
+    total: 1,
+    items: [{ usageType: 'ai_request', aiModel: 'gpt-4o-mini', totalTokens: 110, unitCostMicros: 10, totalCostMicros: 1_100 }],
+  })
+  expect((await world.call('GET', '/v1/usage/logs?type=message')).body.total).toBe(4)
+  // Another organization's key sees its own, which is nothing.
+  const other = await world.call('GET', '/v1/usage', { key: world.otherKey })
+  expect(other.body).toMatchObject({ plan: null, totals: { messages: 0 } })
+  expect((await world.call('PUT', '/v1/operator/limits', { body: { message: 3 } })).status).toBe(400)
 })

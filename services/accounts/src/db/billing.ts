@@ -92,6 +92,17 @@ export async function hasFailedCharge(tx: Tx<DB>, organizationId: string, subscr
   return row !== undefined
 }
 
+/** What of a transaction went back so far. */
+export async function sumRefunds(tx: Tx<DB>, organizationId: string, transactionId: string): Promise<number> {
+  const { refunded } = await tx
+    .selectFrom('billingTransactions')
+    .select((eb) => eb.fn.sum<string | null>('amountMinor').as('refunded'))
+    .where('organizationId', '=', organizationId)
+    .where('refundOf', '=', transactionId)
+    .executeTakeFirstOrThrow()
+  return -Number(refunded ?? 0)
+}
+
 export interface TransactionFilter {
   type: TransactionType | undefined
   status: Transaction['status'] | undefined

@@ -30,7 +30,9 @@ export async function checkUsage(
   const held = await holdMonth(tx, organizationId, { month, timezone, ...bounds })
   if (held.closedAt !== null) return
   if (held.opened) {
-    const startAfter = new Date(held.endsAt.getTime() + clock.graceMs)
+    // A month that we come to know long after its end (a backlog, a replay) stays open until the rest of it has come.
+    const backlogMs = Math.min(clock.graceMs, 3_600_000)
+    const startAfter = new Date(Math.max(held.endsAt.getTime() + clock.graceMs, clock.now.getTime() + backlogMs))
     later(closeMonth, { month, step: 'shut' }, { startAfter })
   }
 
