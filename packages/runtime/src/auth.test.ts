@@ -1,11 +1,27 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { allows, authenticator, createKey, StoredKey } from './auth.ts'
+import { allows, createKey, StoredKey } from './auth.ts'
+import { createAuthenticator } from './identity/authenticate.ts'
+import { openLog } from './log.ts'
 
 const organizationId = randomUUIDv7()
 const mine = createKey(organizationId, ['messages:read', 'ops:*'])
 const others = createKey(randomUUIDv7(), ['*'])
+/** Operator keys need nothing but themselves: whatever else is asked for fails the test. */
+const unneeded = () => {
+  throw new Error('This was not to be looked at.')
+}
+const authenticator = (operatorKeys: StoredKey[]) =>
+  createAuthenticator({
+    operatorKeys,
+    directory: { member: unneeded, key: unneeded, signingKey: unneeded, isSessionRevoked: unneeded, changed: {} as never },
+    limiter: { admit: unneeded },
+    uses: { note: unneeded, report: unneeded, stop: unneeded },
+    outside: { verify: unneeded, userOf: unneeded },
+    issuer: 'parley',
+    log: openLog({ name: 'test', level: 'silent' }),
+  })
 const authenticate = authenticator([mine.stored, others.stored])
 const bearer = (key: string) => ({ headers: { authorization: `Bearer ${key}` } })
 
@@ -69,7 +85,7 @@ describe('a call', () => {
     const headers = header === undefined ? {} : { authorization: header }
     await expect(authenticate({ headers }, 'messages:read')).rejects.toMatchObject({
       code: 'unauthenticated',
-      message: 'A valid API key is needed: authorization: Bearer <key>.',
+      message: 'A valid access token or API key is needed: authorization: Bearer <token or key>.',
     })
   })
 

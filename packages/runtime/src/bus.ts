@@ -1,21 +1,17 @@
-import { encodeToken } from '@parley/contracts'
-import {
-  AckPolicy,
-  DeliverPolicy,
-  DiscardPolicy,
-  JetStreamApiCodes,
-  JetStreamApiError,
-  type JetStreamManager,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream'
+import { AckPolicy, DeliverPolicy, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
+import { randomBytes } from 'node:crypto'
 import { connect, headers, type Msg, type NatsConnection, nanos, type Subscription } from '@nats-io/transport-node'
+import { type Asks, openAsks } from './bus-asks.ts'
+import { type Counters, openCounters } from './bus-counters.ts'
+import { type BusLogin, isLimited, loginOptions } from './bus-login.ts'
+import { inboxOf, pokeSubject, streamOf } from './bus-permissions.ts'
+import { askedUpkeep, ownUpkeep, type SeenStream } from './bus-stream.ts'
 import { describe } from './errors.ts'
 import type { Logger } from './log.ts'
 
 /** The broker as this process sees it: one stream of events that can be rebuilt from the outboxes (reliability.md D1, D2). */
-export interface Bus {
+export interface Bus extends Asks {
+  counters: Counters
   readonly root: string
   readonly stream: string
   connected(): boolean
@@ -66,7 +62,7 @@ export interface LaneReader {
 }
 
 export interface BusOptions {
-  url: string
+  login: BusLogin
   name: string
   /** First token of every subject and name of the stream; only tests use another than `evt`. */
   root: string
@@ -75,8 +71,6 @@ export interface BusOptions {
   log: Logger
 }
 
-const maxAgeMs = 72 * 3600 * 1000
-const duplicateWindowMs = 10 * 60 * 1000
 const batch = 128
 const pullExpiresMs = 30_000
 const heartbeatMs = 5_000
@@ -84,10 +78,10 @@ const oldestServer = '2.10.0'
 
 /** Connects, for ever patient once connected (reliability.md finding 7, D19). Rejects at the first try only. */
 export async function openBus(options: BusOptions): Promise<Bus> {
-  const { log, root } = options
-  const stream = root.toUpperCase()
+  const { log, root, login } = options
+  const stream = streamOf(root)
   const nc = await connect({
-    servers: options.url,
+    ...loginOptions(login),
     name: options.name,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 500,
@@ -115,56 +109,32 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   }
   const line = watchLine(nc, log, () => doubt('a new connection'))
 
-  const streamConfig = {
-    name: stream,
-    subjects: [`${root}.>`],
-    storage: StorageType.File,
-    retention: RetentionPolicy.Limits,
-    discard: DiscardPolicy.New,
-    max_age: nanos(maxAgeMs),
-    max_bytes: options.maxBytes,
-    duplicate_window: nanos(duplicateWindowMs),
-    num_replicas: options.replicas,
-    allow_direct: true,
-    deny_delete: false,
-    deny_purge: false,
-  }
-
-  /** Which stream this process has seen, and up to where. Less than that in the same stream means that acknowledged events are gone. */
-  let seen = { created: '', sequence: 0 }
+  const asks = openAsks(nc, line, root, log)
+  const upkeep = isLimited(login) ? askedUpkeep(asks, jsm, root, login.user) : ownUpkeep(nc, jsm, options, log)
+  let seen: SeenStream = { created: '', sequence: 0 }
   const noteSequence = (sequence: number, created = seen.created) => {
     if (created === seen.created && sequence > seen.sequence) seen.sequence = sequence
   }
 
   async function ensureStream(): Promise<string> {
-    try {
-      const had = { ...seen }
-      const { created, state } = await line.unlessLost(() => jsm.streams.info(stream))
-      if (created !== seen.created) seen = { created, sequence: 0 }
-      if (created !== had.created || state.last_seq >= had.sequence) return created
-      // After a power cut without fsync sequences begin again lower: other events get them, and a reader's position would skip those.
-      log.error({ stream, lastSequence: state.last_seq, had: had.sequence }, 'the broker lost events it had acknowledged')
-      await jsm.streams.delete(stream)
-    } catch (error) {
-      if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error
-    }
-    const { created } = await line.unlessLost(() => jsm.streams.add(streamConfig))
-    nc.publish(streamNews)
+    const created = await line.unlessLost(() => upkeep.ensure({ ...seen }))
+    if (created !== seen.created) seen = { created, sequence: 0 }
     return created
   }
-  const streamNews = `poke.${root}.stream`
-  nc.subscribe(streamNews, { callback: () => doubt('a new stream') })
+  nc.subscribe(pokeSubject(root, 'stream'), { callback: () => doubt('a new stream') })
 
   return {
     root,
     stream,
+    ...asks,
+    counters: openCounters(nc, line, jsm, root, upkeep.ensureCounters),
     connected: () => !nc.isClosed() && nc.getServer() !== '' && line.isUp(),
     ensureStream,
     onStreamDoubt(listener) {
       doubters.add(listener)
       return () => doubters.delete(listener)
     },
-    publish: publisher(nc, line, stream, noteSequence),
+    publish: publisher(nc, line, stream, inboxOf(login.user), noteSequence),
     readLane(reader) {
       noteSequence(reader.position, reader.streamCreated)
       const onMessage = (message: LaneMessage) => {
@@ -174,22 +144,19 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       return readLane(nc, line, jsm, options, stream, readers, { ...reader, onMessage })
     },
     poke(topic) {
-      if (!nc.isClosed()) nc.publish(`poke.${root}.${encodeToken(topic)}`)
+      if (!nc.isClosed()) nc.publish(pokeSubject(root, topic))
     },
     onPoke(topic, listener) {
-      const subscription = nc.subscribe(`poke.${root}.${encodeToken(topic)}`, { callback: () => listener() })
+      const subscription = nc.subscribe(pokeSubject(root, topic), { callback: () => listener() })
       return () => subscription.unsubscribe()
     },
     async eraseKey(lane, types, organizationId, key) {
       let erased = 0
       for (const type of types) {
-        const subject = `${root}.${lane}.${type}.${encodeToken(organizationId)}.${encodeToken(key)}`
-        for (let from = 1; ; ) {
-          const found = await jsm.direct.getMessage(stream, { seq: from, next_by_subj: subject })
-          if (!found) break
-          await jsm.streams.deleteMessage(stream, found.seq, true)
-          erased++
-          from = found.seq + 1
+        for (let from: number | null = 1; from !== null; ) {
+          const some = await upkeep.erase({ lane, type, organizationId, key }, from)
+          erased += some.erased
+          from = some.next
         }
       }
       return erased
@@ -201,7 +168,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
 }
 
 /** The connection as those see it who wait for an answer over it. */
-interface Line {
+export interface Line {
   isUp(): boolean
   /** Calls `listener` each time the connection breaks. */
   onLost(listener: () => void): void
@@ -212,7 +179,7 @@ interface Line {
   unlessLost<T>(ask: () => Promise<T>): Promise<T>
 }
 
-function watchLine(nc: NatsConnection, log: Logger, onBack: () => void): Line {
+export function watchLine(nc: NatsConnection, log: Logger, onBack: () => void): Line {
   const listeners = new Set<() => void>()
   let isUp = true
   void watch()
@@ -259,8 +226,14 @@ const publishTimeoutMs = 5_000
  * Publishes with the broker's acknowledgement. The library's own `publish` opens a request with error objects and timers for each
  * message, an eighth of a hop's cost; here one subscription takes all answers and one timer watches over them.
  */
-function publisher(nc: NatsConnection, line: Line, stream: string, onStored: (sequence: number) => void): Bus['publish'] {
-  const inbox = `_INBOX.ack.${Math.random().toString(36).slice(2)}`
+function publisher(
+  nc: NatsConnection,
+  line: Line,
+  stream: string,
+  inboxes: string,
+  onStored: (sequence: number) => void,
+): Bus['publish'] {
+  const inbox = `${inboxes}.ack.${Math.random().toString(36).slice(2)}`
   const waiting = new Map<string, { since: number; resolve(): void; reject(error: Error): void }>()
   let serial = 0
 
@@ -333,7 +306,7 @@ function readLane(
   readers: Set<{ reopen(why: string): void }>,
   reader: LaneReaderOptions,
 ): LaneReader {
-  const inbox = `_INBOX.lane.${reader.name}.${Math.random().toString(36).slice(2)}`
+  const inbox = `${inboxOf(options.login.user)}.lane.${reader.name}.${Math.random().toString(36).slice(2)}`
   let position = reader.position
   let generation = 0
   let consumer: string | undefined
@@ -416,7 +389,8 @@ function readLane(
         generation++
         const info = await line.unlessLost(() =>
           jsm.consumers.add(stream, {
-            name: `${reader.name}-g${generation}`,
+            // The end of the name is a secret: the broker's permissions cannot tell whose consumer a name is.
+            name: `${reader.name}-g${generation}-${randomBytes(12).toString('hex')}`,
             ack_policy: AckPolicy.None,
             deliver_policy: DeliverPolicy.StartSequence,
             opt_start_seq: position + 1,

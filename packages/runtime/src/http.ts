@@ -161,6 +161,7 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
     // Logged once, here, whole; the caller gets the id to quote.
     log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a request failed through our fault')
   }
+  if (answer.code === 'unauthenticated') void reply.header('www-authenticate', 'Bearer')
   if (answer.code === 'unavailable') void reply.header('retry-after', '2')
   // The limiter has set the seconds that are left; a service's own refusal may not have.
   if (answer.code === 'too_many_requests' && !reply.hasHeader('retry-after')) void reply.header('retry-after', '60')
@@ -216,6 +217,7 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
       ...(route.perMinute === null ? {} : { config: { rateLimit: { max: route.perMinute, timeWindow: 60_000 } } }),
       handler: (request, reply) =>
         inSpan(`${method} ${url}`, { kind: SpanKind.SERVER, parent: headerText(request.headers['traceparent']) }, async () => {
+          void reply.header('cache-control', 'no-store')
           const caller = await host.authenticate(request, route.scope, reply)
           const from = { ip: request.ip, userAgent: headerText(request.headers['user-agent'])?.slice(0, 512) ?? null }
           const params = parseInput('path', route.params, request.params)
@@ -240,6 +242,7 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
           }
           const traceparent = currentTraceparent()
           if (traceparent !== undefined) void reply.header('traceparent', traceparent)
+          if (route.cacheSeconds > 0) void reply.header('cache-control', `public, max-age=${route.cacheSeconds}`)
           return reply.code(route.status).send(result)
         }),
     })

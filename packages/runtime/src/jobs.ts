@@ -6,7 +6,7 @@ import type { Logger } from './log.ts'
 import { deadQueue, jobSchemaOf } from './schema.ts'
 import { recordDeadJob } from './dead-letters.ts'
 import { currentTraceparent, inSpan, meters, observe, SpanKind } from './telemetry.ts'
-import type { CommitFn, Job, JobPolicy, ReadFn } from './types.ts'
+import type { CommitFn, Job, JobContext, JobPolicy } from './types.ts'
 import { divisionByZero } from './leases.ts'
 import { type JobInserter, jobInserter, type JobPayload } from './job-insert.ts'
 import { Unit } from './unit.ts'
@@ -259,43 +259,47 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
   }
 
   async function execute(job: Job<never, never, never>, run: Claimed): Promise<void> {
-    const { organizationId, correlationId } = run.data
-    const expiry = AbortSignal.timeout(run.expire_seconds * 1000)
-    const read: ReadFn<never> = (work) => database.read(organizationId, (session) => work(session.tx))
-    const committing =
-      (guard: (session: Session<never>) => void): CommitFn<never> =>
-      async (work) => {
-        const unit = new Unit(serviceName)
-        const result = await database.transaction(organizationId, async (session) => {
-          guard(session)
-          const value = await work(session.tx, unit.tools({ organizationId, correlationId, causationId: run.id }))
-          unit.flush(session, inserter)
-          return value
-        })
-        options.onCommitted(unit)
-        return result
-      }
+    const { organizationId } = run.data
+    const signal = AbortSignal.any([AbortSignal.timeout(run.expire_seconds * 1000), abort.signal])
     const traceparent = currentTraceparent()
     crashPoint('job.after_lease')
-    await job.run({
-      data: job.schema.parse(run.data.data),
-      organizationId,
-      app: options.app as never,
-      read,
-      commit: committing((session) => holdLease(session, job.name, run)),
-      async finish(work) {
-        const result = await committing((session) => endRun(session, job.name, run))(work)
-        run.ended = true
-        return result
-      },
-      attempt: run.retry_count + 1,
-      attempts: run.retry_limit + 1,
-      signal: AbortSignal.any([expiry, abort.signal]),
-      jobId: run.id,
-      correlationId,
-      traceHeaders: traceparent === undefined ? {} : { traceparent },
-      log: log.child({ job: job.name, jobId: run.id }),
-    })
+    await job.run(contextOf(run.data.correlationId))
+
+    function contextOf(correlationId: string): JobContext<never, never, never> {
+      const committing =
+        (guard: (session: Session<never>) => void): CommitFn<never> =>
+        async (work) => {
+          const unit = new Unit(serviceName)
+          const result = await database.transaction(organizationId, async (session) => {
+            guard(session)
+            const value = await work(session.tx, unit.tools({ organizationId, correlationId, causationId: run.id }))
+            unit.flush(session, inserter)
+            return value
+          })
+          options.onCommitted(unit)
+          return result
+        }
+      return {
+        data: job.schema.parse(run.data.data),
+        organizationId,
+        app: options.app as never,
+        read: (work) => database.read(organizationId, (session) => work(session.tx)),
+        commit: committing((session) => holdLease(session, job.name, run)),
+        async finish(work) {
+          const result = await committing((session) => endRun(session, job.name, run))(work)
+          run.ended = true
+          return result
+        },
+        attempt: run.retry_count + 1,
+        attempts: run.retry_limit + 1,
+        signal,
+        jobId: run.id,
+        correlationId,
+        onBehalfOf: contextOf,
+        traceHeaders: traceparent === undefined ? {} : { traceparent },
+        log: log.child({ job: job.name, jobId: run.id }),
+      }
+    }
   }
 
   /** The commit fails with LeaseLost unless this try still holds the job; the row stays locked until it ends. */

@@ -1,4 +1,4 @@
-import { ContractError, type Event, fromEnvelope, laneOf } from '@parley/contracts'
+import { ContractError, type Event, fromEnvelope, laneOf, subjectOf } from '@parley/contracts'
 import type { LaneMessage } from './bus.ts'
 import type { HeldLane } from './leases.ts'
 
@@ -21,6 +21,10 @@ export function readItem(lane: HeldLane, message: LaneMessage): LaneItem {
     // What claims to be of an organization and key must have come on their lane (reliability.md A31).
     if (laneOf(event.organizationId, event.key) !== lane.lane)
       throw new ContractError(`${event.type} came on a lane that is not its own.`)
+    // The broker lets a service publish under its own types only: words under one that say another were forged (A30).
+    const { subject } = message
+    if (subject !== subjectOf(subject.slice(0, subject.indexOf('.')), event.type, event.organizationId, event.key))
+      throw new ContractError(`${event.type} came under a subject that is not its own.`)
     return { lane, message, envelope, event, problem: undefined }
   } catch (error) {
     return { lane, message, envelope: Buffer.from(message.data).toString(), event: undefined, problem: error as Error }

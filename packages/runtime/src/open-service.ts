@@ -4,6 +4,9 @@ import type { Bus } from './bus.ts'
 import { type Consumer, startConsumer } from './consumer.ts'
 import { type Database, openDatabase } from './db.ts'
 import { describe } from './errors.ts'
+import { openIdentity, type Guards } from './identity/open-identity.ts'
+import { forgetStatement } from './identity/projection.ts'
+import { jobInserter } from './job-insert.ts'
 import { type JobRunner, startJobs } from './jobs.ts'
 import type { Logger } from './log.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -12,7 +15,7 @@ import type { ProcessConfig } from './process-config.ts'
 import { type Relay, startRelay } from './relay.ts'
 import { relayRole, roleOf, schemaOf } from './schema.ts'
 import { observe } from './telemetry.ts'
-import { auditEvents, type OpenContext, type Service, type ServiceDatabase } from './types.ts'
+import { auditEvents, type Authenticate, type OpenContext, type Service, type ServiceDatabase } from './types.ts'
 import { Unit } from './unit.ts'
 
 type AnyService = Service<never, never, never>
@@ -22,6 +25,8 @@ export interface Opened {
   service: AnyService
   app: unknown
   context: OpenContext<never, unknown>
+  /** Who calls this service, as its own tables say. */
+  authenticate: Authenticate
   database: Database<never>
   serviceDatabase: ServiceDatabase<never>
   relay: Relay
@@ -38,6 +43,7 @@ interface Shared {
   log: Logger
   replicaId: string
   objects: ObjectStore | undefined
+  guards: Guards
   databaseUrl(role: string): string
 }
 
@@ -67,6 +73,8 @@ export async function openService(service: AnyService, settings: unknown, shared
   let jobRunner: JobRunner | undefined
   // News of other replicas may come before the loops are there; they look for themselves when they start.
   const news = createNews(service, bus, () => ({ relay, jobs: jobRunner, alone: consumer?.held().length === laneCount }))
+  // Made here, because a service may commit while it opens, before its jobs run.
+  const inserter = jobInserter(service.name, service.jobs)
   const serviceDatabase: ServiceDatabase<never> = {
     read: (organizationId, work) => database.read(organizationId, (session) => work(session.tx)),
     async commit(origin, work) {
@@ -82,7 +90,7 @@ export async function openService(service: AnyService, settings: unknown, shared
             call: origin.call,
           }),
         )
-        unit.flush(session, jobs.inserter)
+        unit.flush(session, inserter)
         return value
       })
       news.committed(unit)
@@ -92,11 +100,15 @@ export async function openService(service: AnyService, settings: unknown, shared
     transaction: (organizationId, work) => database.transaction(organizationId, work),
     wake: () => news.tell(true, new Map()),
   }
+  const identity = openIdentity({ guards: shared.guards, database, bus, log })
+  const stopAnswers: (() => void)[] = []
   const context: OpenContext<never, unknown> = {
     config: settings,
     log,
     database: serviceDatabase,
     objects: shared.objects,
+    ask: bus.ask,
+    answer: (topic, question, reply) => void stopAnswers.push(bus.answer(topic, question, reply)),
     eraseEvents: (organizationId, keys) => eraseEvents(service, { database, bus }, organizationId, keys),
     now: () => new Date(),
   }
@@ -108,7 +120,7 @@ export async function openService(service: AnyService, settings: unknown, shared
   consumer = startConsumer({
     ...loops,
     replicaId: shared.replicaId,
-    handlers: service.handlers as never,
+    handlers: [...service.handlers, ...identity.handlers] as never,
     system,
     bus,
     inserter: jobs.inserter,
@@ -116,6 +128,7 @@ export async function openService(service: AnyService, settings: unknown, shared
   relay = startRelay({ serviceName: service.name, schema, url: databaseUrl(relayRole), bus, log, pollMs: config.POLL_MS })
 
   const ends = [
+    ...stopAnswers,
     news.stop,
     startUpkeep(database, log),
     observe('parley.database.connections', 'Connections of the pool by state.', () =>
@@ -126,6 +139,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     service,
     app,
     context,
+    authenticate: identity.authenticate,
     database,
     serviceDatabase,
     relay,
@@ -239,6 +253,7 @@ function startUpkeep(database: Database<never>, log: Logger): () => void {
   const keep = async () => {
     try {
       await database.query('select maintain_outbox($1)', [outboxDays])
+      await database.query(forgetStatement)
       for (let gone = chunk; gone === chunk; ) {
         const rows = await database.query(
           `delete from handled where ctid = any(array(

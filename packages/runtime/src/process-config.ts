@@ -1,10 +1,19 @@
 import { z } from 'zod'
 import { StoredKey } from './auth.ts'
-import { number } from './config.ts'
+import { number, secret } from './config.ts'
+import { OutsideIssuer } from './identity/outside.ts'
 
 /** What every process reads from the environment, whatever services it runs. */
 export const ProcessConfig = z.object({
   NATS_URL: z.string().min(1),
+  /** The login at the broker; unset, the process is called like its service. */
+  NATS_USER: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,30}$/)
+    .optional(),
+  NATS_PASSWORD: secret().optional(),
+  /** A file of credentials instead of a password. */
+  NATS_CREDENTIALS_FILE: z.string().min(1).optional(),
   NATS_REPLICAS: number(1, { min: 1, max: 5 }),
   NATS_MAX_BYTES: number(10 * 1024 ** 3, { min: 1024 ** 2 }),
   /** First token of every subject; only tests change it. */
@@ -28,6 +37,23 @@ export const ProcessConfig = z.object({
         return z.array(StoredKey).parse(JSON.parse(text))
       } catch {
         context.addIssue({ code: 'custom', message: 'must be a JSON list of { keyId, organizationId, hash, scopes }' })
+        return z.NEVER
+      }
+    }),
+  /** `iss` of the access tokens that accounts signs; installations that share an identity provider's world need names of their own. */
+  ACCOUNTS_ISSUER: z.string().min(1).max(512).default('parley'),
+  /** JSON list of identity providers whose tokens are taken too (see OutsideIssuer). */
+  PARLEY_OIDC_ISSUERS: z
+    .string()
+    .default('[]')
+    .transform((text, context) => {
+      try {
+        return z.array(OutsideIssuer).max(20).parse(JSON.parse(text))
+      } catch {
+        context.addIssue({
+          code: 'custom',
+          message: 'must be a JSON list of { issuer, audience, jwksUri, algorithms, organizationClaim? }',
+        })
         return z.NEVER
       }
     }),

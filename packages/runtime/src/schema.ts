@@ -4,6 +4,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
 import { describe } from './errors.ts'
+import { identityTables } from './identity/tables.ts'
 import type { Job, Migration, Service } from './types.ts'
 
 /** Postgres schema of a service: its name, '-' as '_'. */
@@ -186,15 +187,23 @@ async function createRole(pool: pg.Pool, role: string, password: string | undefi
   if (password !== undefined) await pool.query(`alter role ${role} login password ${pg.escapeLiteral(password)}`)
 }
 
+/** All steps of a service's schema: the runtime's, then its own. */
+export function migrationsOf(service: Service<never, never, never>): Migration[] {
+  const runtime = { name: '000-runtime', up: runtimeTables.replaceAll('SCHEMA_NAME', schemaOf(service.name)) }
+  return [runtime, identityTables, ...service.migrations]
+}
+
 async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<never, never, never>): Promise<void> {
   const schema = schemaOf(service.name)
   const role = roleOf(service.name)
   await pool.query(`create schema if not exists ${schema}`)
-  const steps: Migration[] = [{ name: '000-runtime', up: runtimeTables.replaceAll('SCHEMA_NAME', schema) }, ...service.migrations]
+  const steps = migrationsOf(service)
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   const migrator = new Migrator({
     db,
     migrationTableSchema: schema,
+    // The runtime's own later steps come, by name, before those that a service has run already.
+    allowUnorderedMigrations: true,
     provider: {
       getMigrations: async () =>
         Object.fromEntries(

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { z } from 'zod'
 import { closeServer, openAdmin } from './admin.ts'
-import { authenticator } from './auth.ts'
 import { type Bus, openBus } from './bus.ts'
+import { loginOf } from './bus-login.ts'
 import { closableDoor } from './close-door.ts'
 import { readConfig } from './config.ts'
 import type { Consumer } from './consumer.ts'
@@ -12,6 +12,7 @@ import type { Database } from './db.ts'
 import { createReadAudit } from './audit-reads.ts'
 import { addRoute, errorBody, openDoor } from './http.ts'
 import type { JobRunner } from './jobs.ts'
+import { type Guards, openGuards } from './identity/open-identity.ts'
 import { type Logger, openLog } from './log.ts'
 import { type Opened, openService } from './open-service.ts'
 import { openObjectStore } from './object-store.ts'
@@ -21,7 +22,7 @@ import { ProcessConfig } from './process-config.ts'
 import type { Relay } from './relay.ts'
 import { openTelemetry, type Telemetry } from './telemetry.ts'
 import type { Call } from './unit.ts'
-import type { Authenticate, CommitFn, ReadFn, Route, Service, ServiceDatabase } from './types.ts'
+import type { CommitFn, ReadFn, Route, Service, ServiceDatabase } from './types.ts'
 
 type AnyService = Service<never, never, never>
 
@@ -76,13 +77,13 @@ export async function start(options: StartOptions): Promise<Running> {
       otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
       sampleRatio: config.OTEL_TRACES_SAMPLER_ARG,
     })
-  const state: State = { started: false, stopping: false, bus: undefined, opened: [] }
+  const state: State = { started: false, stopping: false, bus: undefined, guards: undefined, opened: [] }
   const { opened } = state
   const admin = await openAdmin(config, telemetry, () => readiness(state))
   try {
     const bus = await patiently('the broker', log, () =>
       openBus({
-        url: config.NATS_URL,
+        login: loginOf(config, name),
         name,
         root: config.BUS_ROOT,
         replicas: config.NATS_REPLICAS,
@@ -95,7 +96,8 @@ export async function start(options: StartOptions): Promise<Running> {
     const door = await openDoor({ log, trustProxy: config.TRUST_PROXY, requestsPerMinute: config.REQUESTS_PER_MINUTE })
     const closeDoor = closableDoor(door)
     addHealth(door, state)
-    const authenticate = authenticator(config.PARLEY_API_KEYS)
+    const guards = openGuards(config, bus, log)
+    state.guards = guards
     const objects = config.OBJECT_STORE_URL === undefined ? undefined : await openObjectStore(config.OBJECT_STORE_URL)
     const replicaId = options.replicaId ?? randomUUIDv7()
     const routes: Route<never, never>[] = []
@@ -106,10 +108,11 @@ export async function start(options: StartOptions): Promise<Running> {
         log,
         replicaId,
         objects,
+        guards,
         databaseUrl: options.databaseUrl,
       })
       opened.push(entry)
-      routes.push(...(await addService(door, entry, bus, authenticate)))
+      routes.push(...(await addService(door, entry, bus)))
     }
     const running = opened.map(runningOf)
     await options.extend?.(door, running)
@@ -123,6 +126,7 @@ export async function start(options: StartOptions): Promise<Running> {
       state.stopping = true
       // reliability.md D20, in this order: no new calls; events end and lanes are given back; jobs end; what they stated is published.
       await closeDoor(config.SHUTDOWN_GRACE_MS)
+      await guards.uses.stop()
       await Promise.all(opened.map((entry) => entry.consumer.stop()))
       await Promise.all(opened.map((entry) => entry.jobs.stop(config.SHUTDOWN_GRACE_MS)))
       await Promise.all(opened.map((entry) => flushed(entry.relay)))
@@ -142,6 +146,7 @@ export async function start(options: StartOptions): Promise<Running> {
     }
   } catch (error) {
     await closeAll(opened)
+    await state.guards?.uses.stop()
     await state.bus?.close()
     await closeServer(admin)
     throw error
@@ -152,6 +157,7 @@ interface State {
   started: boolean
   stopping: boolean
   bus: Bus | undefined
+  guards: Guards | undefined
   opened: Opened[]
 }
 
@@ -165,13 +171,8 @@ const runningOf = (entry: Opened): RunningService => ({
 })
 
 /** Puts a service's routes and plugin, and the operator's routes for it, on the door. */
-async function addService(
-  door: FastifyInstance,
-  entry: Opened,
-  bus: Bus,
-  authenticate: Authenticate,
-): Promise<Route<never, never>[]> {
-  const { service } = entry
+async function addService(door: FastifyInstance, entry: Opened, bus: Bus): Promise<Route<never, never>[]> {
+  const { service, authenticate } = entry
   const recordRead = createReadAudit(service.name, {
     transaction: entry.serviceDatabase.transaction,
     // Only the relay: live streams listen to commits too, and have nothing to tell of somebody reading.

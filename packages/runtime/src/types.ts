@@ -11,6 +11,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import type { RecordRead } from './audit-reads.ts'
+import type { Asks } from './bus-asks.ts'
 import type { Session } from './db.ts'
 import type { Logger } from './log.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -129,6 +130,8 @@ export interface JobContext<App, DB, Data> {
   /** Ids for effect keys and traces. */
   jobId: string
   correlationId: string
+  /** The same run, for work that belongs to another chain than the one that asked for the run: a queue's next item, say. */
+  onBehalfOf(correlationId: string): JobContext<App, DB, Data>
   /** W3C trace context to hand to the outside system. */
   traceHeaders: Record<string, string>
   log: Logger
@@ -190,6 +193,7 @@ export interface Route<App = unknown, DB = unknown> {
   readonly scope: Scope
   readonly personalData: string | null
   readonly perMinute: number | null
+  readonly cacheSeconds: number
   readonly params: z.ZodType | undefined
   readonly query: z.ZodType | undefined
   readonly body: z.ZodType | undefined
@@ -207,6 +211,8 @@ export interface RouteSpec<App, DB, Params, Query, Body, Reply> {
   scope: Scope
   /** The kind of personal data that the answer holds (`customer`, `message`): each call is noted in the organization's audit log before it is answered. */
   personalData?: string
+  /** How long anybody may keep the answer. Default 0: `cache-control: no-store`. */
+  cacheSeconds?: number
   /** Calls per minute from one address before 429; public routes have 60 unless they say otherwise. */
   perMinute?: number
   params?: z.ZodType<Params>
@@ -228,6 +234,10 @@ export interface Migration {
 
 /** What the runtime gives a service when it opens. */
 export interface OpenContext<DB, Config> {
+  /** Asks another service for what it knows, now. Facts travel as events; a service that can wait listens to those. */
+  ask: Asks['ask']
+  /** Answers such questions until the service closes. */
+  answer<Question>(topic: string, question: z.ZodType<Question>, reply: (question: Question) => Promise<unknown>): void
   config: Config
   log: Logger
   /** Read and commit for work that no handler, job or route started (provisioning, streams). */
@@ -325,6 +335,7 @@ export function kit<App, DB>() {
         scope: spec.scope,
         personalData: spec.personalData ?? null,
         perMinute: spec.perMinute ?? (spec.scope === 'public' ? 60 : null),
+        cacheSeconds: spec.cacheSeconds ?? 0,
         params: spec.params,
         query: spec.query,
         body: spec.body,

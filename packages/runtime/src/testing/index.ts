@@ -4,7 +4,7 @@ import { createHash, randomBytes, randomUUIDv7 } from 'node:crypto'
 import pg from 'pg'
 import { createKey } from '../auth.ts'
 import { openLog } from '../log.ts'
-import { migrate, relayRole, roleOf, schemaOf } from '../schema.ts'
+import { migrate, migrationsOf, relayRole, roleOf, schemaOf } from '../schema.ts'
 import { start, type Running } from '../start.ts'
 import type { Service } from '../types.ts'
 
@@ -181,7 +181,11 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
 /** The migrated template database for these services, made once per set of migrations. */
 async function templateFor(root: pg.Pool, postgresUrl: string, services: readonly AnyService[]): Promise<string> {
-  const shape = services.map((service) => [service.name, service.migrations, service.jobs.map((job) => [job.name, job.settings])])
+  const shape = services.map((service) => [
+    service.name,
+    migrationsOf(service),
+    service.jobs.map((job) => [job.name, job.settings]),
+  ])
   const name = `parley_template_${createHash('sha256').update(JSON.stringify(shape)).digest('hex').slice(0, 12)}`
   const client = await root.connect()
   try {

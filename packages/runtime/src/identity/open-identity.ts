@@ -1,0 +1,49 @@
+import type { StoredKey } from '../auth.ts'
+import type { Bus } from '../bus.ts'
+import type { Database } from '../db.ts'
+import type { Logger } from '../log.ts'
+import type { Authenticate, Handler } from '../types.ts'
+import { createAuthenticator } from './authenticate.ts'
+import { openDirectory } from './directory.ts'
+import { identityHandlers } from './handlers.ts'
+import { createLimiter, type Limiter } from './limiter.ts'
+import { openOutsideIssuers, type OutsideIssuer, type OutsideIssuers } from './outside.ts'
+import { gatherKeyUses, type KeyUses } from './uses.ts'
+
+/** What the services of one process share. */
+export interface Guards {
+  operatorKeys: readonly StoredKey[]
+  issuer: string
+  limiter: Limiter
+  uses: KeyUses
+  outside: OutsideIssuers
+}
+
+interface GuardSettings {
+  PARLEY_API_KEYS: readonly StoredKey[]
+  ACCOUNTS_ISSUER: string
+  PARLEY_OIDC_ISSUERS: readonly OutsideIssuer[]
+}
+
+export function openGuards(config: GuardSettings, bus: Bus, log: Logger): Guards {
+  return {
+    operatorKeys: config.PARLEY_API_KEYS,
+    issuer: config.ACCOUNTS_ISSUER,
+    limiter: createLimiter({ counters: bus.counters, log }),
+    uses: gatherKeyUses(bus, log),
+    outside: openOutsideIssuers(config.PARLEY_OIDC_ISSUERS, bus),
+  }
+}
+
+/** One service's knowledge of its callers: the handlers that keep it and the look-up that uses it. */
+export function openIdentity(options: { guards: Guards; database: Database<never>; bus: Bus; log: Logger }): {
+  handlers: readonly Handler<unknown, never, never>[]
+  authenticate: Authenticate
+} {
+  const { guards, database, bus, log } = options
+  const directory = openDirectory({ database, bus })
+  return {
+    handlers: identityHandlers(directory.changed),
+    authenticate: createAuthenticator({ ...guards, directory, log }),
+  }
+}

@@ -1,0 +1,116 @@
+import { createRemoteJWKSet, customFetch, type RemoteJWKSet } from 'jose'
+import { z } from 'zod'
+import type { Asks } from '../bus-asks.ts'
+import { AppError } from '../errors.ts'
+import { TokenRefused, verified } from './token.ts'
+import type { VerifiedToken } from './verified-tokens.ts'
+
+/** An identity provider of the operator's whose tokens are taken beside our own: Supabase, Auth0, any OpenID provider with a JWKS. */
+export const OutsideIssuer = z.strictObject({
+  issuer: z.url().max(512),
+  audience: z.string().min(1).max(512),
+  /** https, or http on this very machine. */
+  jwksUri: z.url().refine((text) => /^https:|^http:\/\/(localhost|127\.0\.0\.1|\[::1\])[:/]/.test(text), 'must be https'),
+  /** Pinned: what the token's own header says does not choose among others. Never a symmetric one. */
+  algorithms: z
+    .array(z.enum(['RS256', 'ES256', 'EdDSA']))
+    .min(1)
+    .default(['RS256']),
+  /** The claim that names the organization; without it, the one the person last worked for. */
+  organizationClaim: z.string().min(1).max(128).optional(),
+})
+export type OutsideIssuer = z.infer<typeof OutsideIssuer>
+
+/** Answered by accounts: whose identity at another issuer this is. */
+export const askOutside = {
+  topic: 'identity.outside',
+  question: z.object({ issuer: z.string().max(512), subject: z.string().min(1).max(256) }),
+  reply: z.object({ userId: z.uuid(), memberOf: z.uuid().nullable() }).nullable(),
+} as const
+type Person = NonNullable<z.infer<typeof askOutside.reply>>
+
+export interface OutsideIssuers {
+  /** Throws TokenRefused, or AppError unavailable while the issuer's keys cannot be had. */
+  verify(token: string, issuer: string, nowMs: number): Promise<VerifiedToken>
+  userOf(subject: { issuer: string; subject: string }): Promise<Person | undefined>
+}
+
+const fetchTimeoutMs = 5_000
+const cooldownMs = 30_000
+const keysLiveMs = 600_000
+const largestJwksBytes = 256 * 1024
+const knownMs = 60_000
+const unknownMs = 2_000
+const mostKnown = 20_000
+
+export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks): OutsideIssuers {
+  const byName = new Map(issuers.map((issuer) => [issuer.issuer, { ...issuer, keys: openKeys(issuer.jwksUri) }]))
+  const people = new Map<string, { person: Person | undefined; until: number }>()
+
+  return {
+    async verify(token, name, nowMs) {
+      const issuer = byName.get(name)
+      if (!issuer) throw new TokenRefused('its issuer is unknown')
+      const { algorithms, audience, keys, organizationClaim } = issuer
+      const payload = await verified(token, keys, { issuer: name, audience, algorithms, nowMs })
+      const organization = organizationClaim === undefined ? undefined : payload[organizationClaim]
+      // A claim that should name the organization and does not is not a reason to choose another one.
+      const organizationId = organizationClaim === undefined ? null : z.uuid().safeParse(organization).data
+      const authenticatedAt = z.int().safeParse(payload['auth_time'] ?? payload.iat).data
+      if (organizationId === undefined || authenticatedAt === undefined || !payload.sub || payload.sub.length > 256)
+        throw new TokenRefused('its claims say too little')
+      return {
+        kid: null,
+        subject: { issuer: name, subject: payload.sub },
+        organizationId,
+        sessionId: null,
+        authenticatedAt: authenticatedAt * 1000,
+        expiresAtMs: (payload.exp ?? 0) * 1000,
+      }
+    },
+    async userOf({ issuer, subject }) {
+      const name = `${issuer} ${subject}`
+      const known = people.get(name)
+      if (known && known.until > performance.now()) return known.person
+      try {
+        const person = (await bus.ask(askOutside.topic, { issuer, subject }, askOutside.reply)) ?? undefined
+        people.delete(name)
+        if (people.size >= mostKnown) people.delete(people.keys().next().value as string)
+        people.set(name, { person, until: performance.now() + (person ? knownMs : unknownMs) })
+        return person
+      } catch (error) {
+        // Whose identity it is hardly ever changes, and what they may do is looked up elsewhere: accounts may be away for a while.
+        if (known?.person) return known.person
+        throw error
+      }
+    },
+  }
+}
+
+function openKeys(jwksUri: string): RemoteJWKSet {
+  return createRemoteJWKSet(new URL(jwksUri), {
+    timeoutDuration: fetchTimeoutMs,
+    cooldownDuration: cooldownMs,
+    cacheMaxAge: keysLiveMs,
+    [customFetch]: async (url, init) => {
+      try {
+        const response = await fetch(url, init)
+        if (response.status !== 200) throw new Error(`The keys of an issuer cannot be had: HTTP ${response.status}`)
+        return new Response(await bounded(response), { status: 200, headers: { 'content-type': 'application/json' } })
+      } catch (cause) {
+        throw new AppError('unavailable', 'The keys of your identity provider cannot be had right now. Try again.', { cause })
+      }
+    },
+  })
+}
+
+async function bounded(response: Response): Promise<Buffer<ArrayBuffer>> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for await (const piece of response.body ?? []) {
+    bytes += piece.length
+    if (bytes > largestJwksBytes) throw new Error(`The keys of an issuer are longer than ${largestJwksBytes} bytes.`)
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces)
+}
