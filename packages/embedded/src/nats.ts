@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import {
+  chmodSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -23,11 +24,13 @@ export type NatsOptions = {
   port?: number | undefined
   /** The nats-server to run; by default findNatsServer() looks for one. */
   binary?: string | undefined
+  /** An `authorization` block: who may log in, and what each may do. Without one, whoever may log in to this machine may use it. */
+  authorization?: string | undefined
   log?: ((line: string) => void) | undefined
 }
 
 export type Nats = {
-  /** nats://127.0.0.1:port, without credentials: whoever may log in to this machine may use it. */
+  /** nats://127.0.0.1:port, without credentials. */
   url: string
   /** http://127.0.0.1:port of the server's monitoring: /varz, /jsz, /healthz. */
   monitoringUrl: string
@@ -58,7 +61,7 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
   const release = claimFolder(folder)
   try {
     await endLeftoverNats(folder, options.log)
-    const server = await launch(folder, binary, options.port)
+    const server = await launch(folder, binary, options)
     options.log?.(`NATS on 127.0.0.1:${server.port} (process ${server.pid}).`)
     let ending: Promise<void> | undefined
     const end = (steps: StopStep[]) => {
@@ -81,7 +84,7 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
  * loses acknowledged messages (nats-server issue 7564); on a single node every write is flushed before its acknowledgement.
  * Port -1 lets the server take a free one and write it into the ports file, so nobody can take it in between.
  */
-function settings(folder: string, port: number | undefined): string {
+function settings(folder: string, { port, authorization = '' }: NatsOptions): string {
   return `server_name: parley
 listen: "127.0.0.1:${port ?? -1}"
 http: "127.0.0.1:-1"
@@ -93,20 +96,23 @@ jetstream {
   store_dir: ${JSON.stringify(folder)}
   sync_interval: always
 }
-`
+${authorization}`
 }
 
-async function launch(folder: string, binary: string, wantedPort: number | undefined) {
+async function launch(folder: string, binary: string, options: NatsOptions) {
   const portsFolder = join(folder, 'ports')
   rmSync(portsFolder, { recursive: true, force: true })
   mkdirSync(portsFolder)
-  writeFileSync(join(folder, 'nats.conf'), settings(folder, wantedPort), { mode: 0o600 })
+  const settingsFile = join(folder, 'nats.conf')
+  // It may hold passwords; one left by an earlier version keeps its mode when it is written over.
+  writeFileSync(settingsFile, settings(folder, options), { mode: 0o600 })
+  chmodSync(settingsFile, 0o600)
   const logFile = join(folder, 'nats.log')
   if (existsSync(logFile)) renameSync(logFile, `${logFile}.previous`)
   const log = openSync(logFile, 'w', 0o600)
   try {
     // A file, not a pipe: the server must still be able to write its log when we are gone.
-    const child = spawn(binary, ['-c', join(folder, 'nats.conf')], { cwd: folder, detached: true, stdio: ['ignore', log, log] })
+    const child = spawn(binary, ['-c', settingsFile], { cwd: folder, detached: true, stdio: ['ignore', log, log] })
     await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
     child.unref()
     const pid = child.pid

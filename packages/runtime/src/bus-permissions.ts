@@ -73,10 +73,7 @@ export function processUser(services: readonly BusService[], root = 'evt', name 
   const own = (subject: string) => !users.some((user) => subject.includes(`.${keeperName}.${user.name}.`))
   return {
     name,
-    publish: unique([
-      ...users.flatMap((user) => user.publish).filter(own),
-      `ask.${root}.${keeperName}.${name}.*`,
-    ]),
+    publish: unique([...users.flatMap((user) => user.publish).filter(own), `ask.${root}.${keeperName}.${name}.*`]),
     subscribe: unique([
       ...users.flatMap((user) => user.subscribe).filter((subject) => !subject.startsWith('_INBOX.')),
       `${inboxOf(name)}.>`,

@@ -65,7 +65,9 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       await upkeep.ensureCounters()
     }
     const line = watchLine(nc, log, () => {
-      makeBoth().catch((error: unknown) => log.warn({ err: error }, 'the streams could not be looked after; whoever misses one asks'))
+      makeBoth().catch((error: unknown) =>
+        log.warn({ err: error }, 'the streams could not be looked after; whoever misses one asks'),
+      )
     })
     const asks = openAsks(nc, line, root, log)
     let rebuiltAt = Number.NEGATIVE_INFINITY
