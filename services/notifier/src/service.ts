@@ -10,6 +10,7 @@ import { eraseEvents } from './jobs/erase-events.ts'
 import { resumeChannel } from './jobs/resume-channel.ts'
 import { sendMessage } from './jobs/send-message.ts'
 import { channelsAndOutgoingMessages } from './migrations/001-channels-and-outgoing-messages.ts'
+import { correlation } from './migrations/002-correlation.ts'
 import { getChannels, putChannel } from './routes/channels.ts'
 import { getOutgoingMessage, getOutgoingMessages, retryOutgoingMessage } from './routes/outgoing-messages.ts'
 
@@ -20,7 +21,7 @@ export const notifier = defineService({
   routes: [putChannel, getChannels, getOutgoingMessages, getOutgoingMessage, retryOutgoingMessage],
   handlers: [storeOutgoingMessage, guardConversation, noteConsent, noteChannelStatus, eraseCustomer],
   jobs: [sendMessage, resumeChannel, eraseEvents],
-  migrations: [channelsAndOutgoingMessages],
+  migrations: [channelsAndOutgoingMessages, correlation],
   states: [messageSent, messageFailed],
   open: openApp,
   close: (app) => app.clients.close(),

@@ -293,6 +293,17 @@ describe('a channel', () => {
     expect(gateway.sentTo(chatId).map((entry) => entry.text)).toEqual(texts)
     expect(gateway.sentTo(elsewhere.chatId)).toHaveLength(1)
     expect(await listed()).toMatchObject({ status: 'active', statusNote: null })
+    // Runs that the new token asked for sent them; each still belongs to the chain of the event that wanted it.
+    for (const message of [...messages, elsewhere]) {
+      const [chain] = await world.sql<{ asked: string; effect: string; told: string }>(
+        `select m.correlation_id as asked, e.correlation_id as effect, o.correlation_id as told from notifier.outgoing_messages m
+         join notifier.effects e on e.effect_key = 'send:' || m.id || case when m.round = 1 then '' else ':' || m.round end
+         join notifier.outbox o on o.type = 'message.sent' and o.envelope->'data'->>'messageId' = m.id::text where m.id = $1`,
+        [message.messageId],
+      )
+      expect(chain?.asked).toBeTypeOf('string')
+      expect(chain).toEqual({ asked: chain?.asked, effect: chain?.asked, told: chain?.asked })
+    }
   })
 
   test('keeps its pace, whichever process sends', async () => {

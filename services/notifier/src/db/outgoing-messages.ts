@@ -14,6 +14,7 @@ export async function insertOutgoing(
   tx: Tx<DB>,
   organizationId: string,
   request: DataOf<typeof messageSendRequested>,
+  correlationId: string,
 ): Promise<boolean> {
   const inserted = await tx
     .insertInto('outgoingMessages')
@@ -33,6 +34,7 @@ export async function insertOutgoing(
       sender: request.sender,
       basedOnVersion: request.basedOnVersion,
       requestedAt: request.requestedAt,
+      correlationId,
     })
     .onConflict((conflict) => conflict.columns(['organizationId', 'id']).doNothing())
     .executeTakeFirst()

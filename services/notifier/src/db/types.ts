@@ -63,6 +63,8 @@ export interface OutgoingMessages {
   requestedAt: Timestamp
   sentAt: Timestamp | null
   settledAt: Timestamp | null
+  /** Of the chain that asked for it; null for those stored before this was kept. */
+  correlationId: string | null
 }
 
 interface ConversationGuards {

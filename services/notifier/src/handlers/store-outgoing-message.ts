@@ -6,7 +6,7 @@ import { chatDigest } from '../chat-digest.ts'
 
 export const storeOutgoingMessage = on('store-outgoing-message', messageSendRequested, async ({ event, tx, emit, later }) => {
   const { data, organizationId } = event
-  if (!(await insertOutgoing(tx, organizationId, data))) return
+  if (!(await insertOutgoing(tx, organizationId, data, event.correlationId))) return
   if (data.channel !== 'whatsapp') {
     const detail = `Nothing here sends to the channel '${data.channel}'.`
     await markFailed(tx, organizationId, data.messageId, { state: 'failed', failure: 'unreachable', lastError: detail })

@@ -46,10 +46,12 @@ export const sendMessage = job(
   'send-message',
   SendMessage,
   { policy: 'singleton', concurrency: 32, expireSeconds: 60, retryLimit: 11, retryDelaySeconds: 2, retryDelayMaxSeconds: 120 },
-  async (context) => {
-    const next = await context.read((tx) => findNextOutgoing(tx, context.organizationId, context.data.chat))
+  async (run) => {
+    const next = await run.read((tx) => findNextOutgoing(tx, run.organizationId, run.data.chat))
     if (next === undefined) return
     const { message, channel } = next
+    // The chat's oldest message need not be the one that this run was asked for with: it keeps its own chain.
+    const context = run.onBehalfOf(message.correlationId ?? run.correlationId)
     if (channel === undefined)
       return fail(context, message, 'unreachable', `No channel is set up for account ${message.accountId}.`)
     if (channel.status === 'disabled') return fail(context, message, 'unreachable', 'The channel is disabled.')

@@ -1,4 +1,4 @@
-import { jetstreamManager } from '@nats-io/jetstream'
+import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Scenario, Stage } from '../scenario.ts'
@@ -81,7 +81,14 @@ export const streamIsDeleted: Scenario = {
       const manager = await jetstreamManager(nc)
       await underLoad(stage, async () => {
         for (let round = 0; round < rounds; round++) {
-          for await (const { name } of manager.consumers.list(world.stream)) await manager.consumers.delete(world.stream, name)
+          const consumers: string[] = []
+          for await (const { name } of manager.consumers.list(world.stream)) consumers.push(name)
+          for (const name of consumers) {
+            // One that its reader has closed meanwhile is as gone as we want it.
+            await manager.consumers.delete(world.stream, name).catch((error: unknown) => {
+              if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.ConsumerNotFound) throw error
+            })
+          }
           await wait(2_000)
           await manager.streams.delete(world.stream)
           await wait(3_000)

@@ -40,6 +40,8 @@ async function dieAt(stage: Stage, plan: Plan, most: number, deadlineMs: number)
   const load = sender.load({ customersAtOnce: stage.quick ? 8 : 12, pauseMs: 600 })
   try {
     for (const service of Object.keys(plan) as ServiceName[]) {
+      // One that died in the round before may still be starting: nobody would kill it, and no place of the plan would be taken.
+      await until(`a running ${service}`, () => world.supervisor.live(service).length > 0, 30_000)
       for (const replica of world.supervisor.live(service)) process.kill(replica.pid, 'SIGKILL')
     }
     await until('every crash point', () => world.crashesLeft().length === 0, deadlineMs).catch((error: Error) => {
