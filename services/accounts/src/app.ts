@@ -1,4 +1,6 @@
+import { installationId } from '@parley/contracts'
 import {
+  flag,
   kit,
   number,
   type OpenContext,
@@ -9,7 +11,13 @@ import {
   type ServiceDatabase,
 } from '@parley/runtime'
 import { z } from 'zod'
+import { type AccessTokens, openAccessTokens } from './access-tokens.ts'
+import { answerIdentity } from './answers.ts'
+import { keepSigningKeys, rotateSigningKeysRef } from './db/signing-keys.ts'
 import type { DB } from './db/types.ts'
+import { forgetOldSignInsRef } from './db/upkeep.ts'
+import { type Mailer, openMailer } from './mailer.ts'
+import { openPasswords, type Passwords } from './passwords.ts'
 
 export const AccountsConfig = z.object({
   PARLEY_SECRET_KEY: sealingKey(),
@@ -19,6 +27,21 @@ export const AccountsConfig = z.object({
   /** Of the payment provider's webhooks (Standard Webhooks, `whsec_…`), and the one before while it changes; unset: none are taken. */
   ACCOUNTS_PAYMENT_SECRET: secret(16).optional(),
   ACCOUNTS_PAYMENT_SECRET_PREVIOUS: secret(16).optional(),
+  /** `iss` of our access tokens. */
+  ACCOUNTS_ISSUER: z.string().min(1).max(200).default('parley'),
+  /** Where the pages are that links in mail lead to. */
+  ACCOUNTS_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .default('http://localhost:8080')
+    .transform((url) => url.replace(/\/+$/, '')),
+  /** `smtps://user:password@host:465` or `smtp://…:587`; unset, mail is only kept. */
+  ACCOUNTS_SMTP_URL: secret().optional(),
+  ACCOUNTS_MAIL_FROM: z.string().min(3).max(200).default('Parley <no-reply@localhost>'),
+  /** Mail stays readable and operators can list it: for one's own machine only, because its links sign people in. */
+  ACCOUNTS_DEV_MAIL: flag(false),
+  /** A session ends after this many days, used or not; and after this many without use. */
+  ACCOUNTS_SESSION_DAYS: number(30, { min: 1, max: 365 }),
+  ACCOUNTS_IDLE_DAYS: number(7, { min: 1, max: 365 }),
 })
 export type AccountsConfig = z.infer<typeof AccountsConfig>
 
@@ -26,14 +49,28 @@ export interface App {
   config: AccountsConfig
   keys: SealingKeys
   database: ServiceDatabase<DB>
+  passwords: Passwords
+  accessTokens: AccessTokens
+  /** Undefined when the operator has set up no mail server. */
+  mailer: Mailer | undefined
   now(): Date
 }
 
-export async function openApp({ config, database, now }: OpenContext<DB, AccountsConfig>): Promise<App> {
+export async function openApp({ config, database, now, answer }: OpenContext<DB, AccountsConfig>): Promise<App> {
+  const keys = openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS)
+  await database.commit({ organizationId: installationId }, async (tx, tools) => {
+    await keepSigningKeys(tx, tools, keys, now())
+    tools.later(rotateSigningKeysRef, {}, { key: 'installation' })
+    tools.later(forgetOldSignInsRef, {}, { key: 'installation' })
+  })
+  answerIdentity({ answer, database, now })
   return {
     config,
-    keys: openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS),
+    keys,
     database,
+    passwords: openPasswords(),
+    accessTokens: openAccessTokens({ database, keys, issuer: config.ACCOUNTS_ISSUER, now }),
+    mailer: config.ACCOUNTS_SMTP_URL && openMailer(config.ACCOUNTS_SMTP_URL.reveal()),
     now,
   }
 }

@@ -1,5 +1,7 @@
 import {
   keyChanged,
+  sessionRevoked,
+  signingKeyChanged,
   memberChanged,
   memberInvited,
   memberJoined,
@@ -15,6 +17,18 @@ import { defineService } from '@parley/runtime'
 import { AccountsConfig, openApp } from './app.ts'
 import { doors } from './doors.ts'
 import { getAudit, getAuditVerification } from './routes/audit.ts'
+import { answerMailRequest } from './jobs/answer-mail-request.ts'
+import { forgetOldSignIns } from './jobs/forget-old-sign-ins.ts'
+import { rotateSigningKeys } from './jobs/rotate-signing-keys.ts'
+import { sendMail } from './jobs/send-mail.ts'
+import { changeEmail, confirmEmail, verifyEmail } from './routes/email-verification.ts'
+import { getDevMail } from './routes/mails.ts'
+import { getMe, patchMe } from './routes/me.ts'
+import { askPasswordReset, changePassword, redeemPasswordReset } from './routes/passwords.ts'
+import { deleteSession, getSessions, refresh, revokeOtherSessions, signOut, switchOrganization } from './routes/sessions.ts'
+import { askMagicLink, redeemMagicLink, signIn } from './routes/sign-in.ts'
+import { signUp } from './routes/sign-up.ts'
+import { beginTwoFactor, confirmTwoFactor, disableTwoFactor, getTwoFactor, renewRecoveryCodes } from './routes/two-factor.ts'
 import { peopleAndSessions } from './migrations/001-people-and-sessions.ts'
 import { apiKeysAndPreferences } from './migrations/003-api-keys-and-preferences.ts'
 import { getOrganization, patchOrganization, getOrganizations, postOrganization } from './routes/organizations.ts'
@@ -59,6 +73,30 @@ export const accounts = defineService({
   summary: 'Who may do what: organizations, people, keys, credentials of outside systems, plans, usage and the audit log.',
   config: AccountsConfig,
   routes: [
+    signUp,
+    verifyEmail,
+    signIn,
+    askMagicLink,
+    redeemMagicLink,
+    askPasswordReset,
+    redeemPasswordReset,
+    refresh,
+    switchOrganization,
+    signOut,
+    getSessions,
+    deleteSession,
+    revokeOtherSessions,
+    getMe,
+    patchMe,
+    changePassword,
+    changeEmail,
+    confirmEmail,
+    getTwoFactor,
+    beginTwoFactor,
+    confirmTwoFactor,
+    disableTwoFactor,
+    renewRecoveryCodes,
+    getDevMail,
     getOrganization,
     patchOrganization,
     getOrganizations,
@@ -106,9 +144,11 @@ export const accounts = defineService({
     getTransaction,
   ],
   handlers: [keepChange, keepRead, meterMessages, meterConversations, meterTurns, billOrganization, rebillOrganization],
-  jobs: [sealAudit, lookAtUsage, closeMonth, renewSubscription],
+  jobs: [sendMail, answerMailRequest, rotateSigningKeys, forgetOldSignIns, sealAudit, lookAtUsage, closeMonth, renewSubscription],
   migrations: [peopleAndSessions, organizationsAndMembers, apiKeysAndPreferences, plansAndUsage, audit],
   states: [
+    signingKeyChanged,
+    sessionRevoked,
     organizationCreated,
     organizationUpdated,
     memberInvited,
@@ -122,6 +162,7 @@ export const accounts = defineService({
     allowanceChanged,
   ],
   open: openApp,
-  pluginPaths: ['/v1/audit/export', '/v1/payment-webhooks'],
+  close: async (app) => app.mailer?.close(),
+  pluginPaths: ['/.well-known/jwks.json', '/v1/audit/export', '/v1/payment-webhooks'],
   plugin: doors,
 })

@@ -1,6 +1,6 @@
 import { Id, installationId } from '@parley/contracts'
 import { type CommitTools, type JobRef, openText, type SealedPlace, type SealingKeys, sealText, type Tx } from '@parley/runtime'
-import { type Selectable, type Updateable } from 'kysely'
+import type { Selectable, Updateable } from 'kysely'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import type { Mails } from './people-types.ts'
@@ -66,4 +66,12 @@ export async function listMails(tx: Tx<DB>, filter: { to?: string | undefined; l
   let mails = tx.selectFrom('mails').selectAll()
   if (filter.to !== undefined) mails = mails.where('recipient', '=', filter.to)
   return mails.orderBy('createdAt', 'desc').orderBy('mailId', 'desc').limit(filter.limit).execute()
+}
+
+export async function deleteOldMails(tx: Tx<DB>, before: Date, limit: number): Promise<number> {
+  const gone = await tx
+    .deleteFrom('mails')
+    .where('mailId', 'in', (eb) => eb.selectFrom('mails').select('mailId').where('createdAt', '<', before).limit(limit))
+    .executeTakeFirstOrThrow()
+  return Number(gone.numDeletedRows)
 }

@@ -112,7 +112,8 @@ export interface Mails {
 
 export interface MailRequests {
   requestId: string
-  kind: 'sign_up' | 'magic_link' | 'password_reset'
+  kind: TokenPurpose
+  userId: string | null
   email: string
   details: ColumnType<SignUpDetails, string | undefined, string>
   createdAt: Timestamp

@@ -132,7 +132,9 @@ export const peopleAndSessions: Migration = {
     -- Something that was asked for under an e-mail address, before anybody looks whether there is such a person.
     create table mail_requests (
       request_id uuid primary key,
-      kind text not null check (kind in ('sign_up', 'magic_link', 'password_reset')),
+      kind text not null check (kind in ('sign_up', 'magic_link', 'password_reset', 'email_change')),
+      -- Who asked, where somebody must be signed in to ask.
+      user_id uuid references users (user_id),
       email text not null,
       details jsonb not null default '{}',
       created_at timestamptz not null

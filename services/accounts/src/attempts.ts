@@ -1,0 +1,66 @@
+import { installationId } from '@parley/contracts'
+import { AppError } from '@parley/runtime'
+import type { App } from './app.ts'
+import { forgetAttempts, returnAttempt, type Subject, takeAttempt } from './db/sign-in-attempts.ts'
+import { networkOf } from './rules/sign-in-attempts.ts'
+import { keyedHash } from './tokens.ts'
+
+/** Addresses are kept as keyed hashes: the table of tries names mostly people who never were here. */
+const subjectOf = (app: App, kind: string, value: string) =>
+  `${kind}:${keyedHash(app.keys.current, 'parley attempt', kind, value)}`
+
+export const accountSubject = (app: App, email: string): Subject => ({
+  pace: 'account',
+  subject: subjectOf(app, 'account', email.toLowerCase()),
+})
+export const deviceSubject = (app: App, tokenHash: Buffer): Subject => ({
+  pace: 'device',
+  subject: subjectOf(app, 'device', tokenHash.toString('hex')),
+})
+export const addressSubject = (app: App, ip: string): Subject => ({
+  pace: 'address',
+  subject: subjectOf(app, 'address', networkOf(ip)),
+})
+/** Somebody who is signed in and must prove it again: a stolen access token is no place to guess passwords from. */
+export const personSubject = (app: App, userId: string): Subject => ({
+  pace: 'account',
+  subject: subjectOf(app, 'person', userId),
+})
+export const mailSubject = (app: App, kind: string, email: string): Subject => ({
+  pace: 'mail',
+  subject: subjectOf(app, `mail-${kind}`, email.toLowerCase()),
+})
+
+/** Counts a try before its outcome is known, unless one of the subjects must wait: resolves with how long then. */
+export const takeTry = (app: App, subjects: readonly Subject[]): Promise<{ waitMs: number } | undefined> =>
+  app.database.commit({ organizationId: installationId }, (tx) => takeAttempt(tx, subjects, app.now()))
+
+/** As `takeTry`. Throws AppError `too_many_requests` when one of the subjects must wait. */
+export async function countTry(app: App, subjects: readonly Subject[]): Promise<void> {
+  const refused = await takeTry(app, subjects)
+  if (refused === undefined) return
+  throw new AppError('too_many_requests', 'Too many tries. Wait a little, or ask for a link by e-mail.', {
+    details: { retryAfterMs: refused.waitMs },
+  })
+}
+
+/** The try turned out right: who it was begins anew, the address gets this one try back. */
+export async function forgiveTry(app: App, subjects: readonly Subject[]): Promise<void> {
+  await app.database.commit({ organizationId: installationId }, async (tx) => {
+    const [addresses, others] = [true, false].map((isAddress) =>
+      subjects.filter(({ pace }) => (pace === 'address') === isAddress),
+    )
+    await forgetAttempts(
+      tx,
+      (others ?? []).map(({ subject }) => subject),
+    )
+    for (const { subject } of addresses ?? []) await returnAttempt(tx, subject, app.now())
+  })
+}
+
+/** The try was neither right nor wrong yet: everybody gets this one back, and nobody begins anew. */
+export async function returnTry(app: App, subjects: readonly Subject[]): Promise<void> {
+  await app.database.commit({ organizationId: installationId }, async (tx) => {
+    for (const { subject } of subjects) await returnAttempt(tx, subject, app.now())
+  })
+}

@@ -1,0 +1,49 @@
+import { AppError, type Caller } from '@parley/runtime'
+import { z } from 'zod'
+import type { App } from './app.ts'
+import { countTry, forgiveTry, personSubject } from './attempts.ts'
+import type { User } from './db/users.ts'
+import { normalPassword, refusePassword } from './rules/password.ts'
+
+/** Any password that could be one: whether it may be chosen is another question. */
+export const PasswordInput = z.string().min(1).max(512)
+
+/** An opaque token of ours: 32 bytes in base64url. */
+export const TokenInput = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'is not a token')
+
+/** Six digits of the authenticator app, or a recovery code. */
+export const CodeInput = z.string().trim().min(6).max(40)
+
+/** Throws AppError `invalid` with the reason why nobody should choose this password. */
+export function requireGoodPassword(
+  password: string,
+  person: { email: string; names?: readonly (string | null)[] },
+  field: string,
+): void {
+  const problem = refusePassword(password, person)
+  if (problem !== undefined) throw new AppError('invalid', `${field}: ${problem}`, { details: [{ field, problem }] })
+}
+
+export const namesOf = ({ firstName, lastName, displayName }: User) => [firstName, lastName, displayName]
+
+/** Somebody who signed in so recently needs no second proof where they have no password to give. */
+const freshMs = 10 * 60_000
+
+/**
+ * Proof that the person at the keyboard is the one who signed in, before something changes that could shut them out. The password, or for
+ * who has none a sign-in within ten minutes.
+ */
+export async function proveAgain(app: App, caller: Caller, user: User, password: string | undefined): Promise<void> {
+  if (user.passwordHash === null) {
+    if (caller.authenticatedAt !== null && app.now().getTime() - caller.authenticatedAt <= freshMs) return
+    throw new AppError('forbidden', 'Sign in again first.', { details: { reason: 'sign_in_again' } })
+  }
+  if (password === undefined) {
+    throw new AppError('forbidden', 'Send your password as well.', { details: { reason: 'password_required' } })
+  }
+  const subjects = [personSubject(app, user.userId)]
+  await countTry(app, subjects)
+  if (!(await app.passwords.verify(normalPassword(password), user.passwordHash)))
+    throw new AppError('forbidden', 'The password is wrong.', { details: { reason: 'password_wrong' } })
+  await forgiveTry(app, subjects)
+}

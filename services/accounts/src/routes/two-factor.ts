@@ -1,0 +1,147 @@
+import { installationId } from '@parley/contracts'
+import { AppError } from '@parley/runtime'
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { type App, route } from '../app.ts'
+import { countTry, forgiveTry, personSubject } from '../attempts.ts'
+import { CodeInput, PasswordInput, proveAgain } from '../credentials.ts'
+import { countRecoveryCodes, deleteRecoveryCodes, replaceRecoveryCodes } from '../db/recovery-codes.ts'
+import { findUser, lockUser, updateUser, type User } from '../db/users.ts'
+import { tellSecurityChange } from '../links.ts'
+import { personOf } from '../manager.ts'
+import { hasSecondFactor, openTotp, sealTotp, takeSecondFactor } from '../second-factor.ts'
+import { base32, matchStep, otpauthUri } from '../totp.ts'
+
+const RecoveryCodes = z.object({
+  /** Each signs in once when the authenticator app is lost. Shown now and never again. */
+  recoveryCodes: z.array(z.string()),
+})
+const proof = { password: PasswordInput.optional(), code: CodeInput }
+
+const alreadyOn = () => new AppError('conflict', 'Two-factor sign-in is on already.')
+const notOn = () => new AppError('conflict', 'Two-factor sign-in is not on.')
+const wrongCode = () => new AppError('forbidden', 'The code is wrong, or was used before.', { details: { reason: 'code_wrong' } })
+
+async function requireUser(app: App, userId: string): Promise<User> {
+  const user = await app.database.read(installationId, (tx) => findUser(tx, userId))
+  if (user === undefined) throw new AppError('not_found', 'There is no such person.')
+  return user
+}
+
+export const getTwoFactor = route({
+  method: 'GET',
+  path: '/v1/me/two-factor',
+  summary: 'Whether a second factor is on, and how many recovery codes are left.',
+  scope: 'self',
+  reply: z.object({ enabled: z.boolean(), recoveryCodesLeft: z.int() }),
+  async run({ caller, app, read }) {
+    const userId = personOf(caller)
+    const user = await requireUser(app, userId)
+    return { enabled: hasSecondFactor(user), recoveryCodesLeft: await read((tx) => countRecoveryCodes(tx, userId)) }
+  },
+})
+
+export const beginTwoFactor = route({
+  method: 'POST',
+  path: '/v1/me/two-factor',
+  summary: 'Begin two-factor sign-in: a secret for the authenticator app, on once a code of it is confirmed.',
+  scope: 'self',
+  body: z.strictObject({ password: PasswordInput.optional() }),
+  reply: z.object({ secret: z.string(), uri: z.string() }),
+  async run({ body, caller, app, commit }) {
+    const user = await requireUser(app, personOf(caller))
+    if (hasSecondFactor(user)) throw alreadyOn()
+    await proveAgain(app, caller, user, body.password)
+    const secret = randomBytes(20)
+    await commit(async (tx, { audit }) => {
+      const locked = await lockUser(tx, user.userId)
+      if (locked === undefined || hasSecondFactor(locked)) throw alreadyOn()
+      await updateUser(tx, user.userId, { sealedTotp: sealTotp(app, user.userId, secret), totpLastStep: null })
+      audit({ resourceType: 'two_factor', resourceId: user.userId, before: null, after: { state: 'begun' } })
+    })
+    return { secret: base32(secret), uri: otpauthUri(secret, user.email, 'Parley') }
+  },
+})
+
+export const confirmTwoFactor = route({
+  method: 'POST',
+  path: '/v1/me/two-factor/confirm',
+  summary: 'Turn two-factor sign-in on with a code of the authenticator app; answers with the recovery codes.',
+  scope: 'self',
+  body: z.strictObject({ code: CodeInput }),
+  reply: RecoveryCodes,
+  async run({ body, caller, app, commit }) {
+    const userId = personOf(caller)
+    const subjects = [personSubject(app, userId)]
+    await countTry(app, subjects)
+    const recoveryCodes = await commit(async (tx, tools) => {
+      const user = await lockUser(tx, userId)
+      if (user === undefined || user.sealedTotp === null) throw new AppError('conflict', 'Begin two-factor sign-in first.')
+      if (hasSecondFactor(user)) throw alreadyOn()
+      const step = matchStep(openTotp(app, userId, user.sealedTotp), body.code, app.now(), null)
+      if (step === undefined) throw wrongCode()
+      await updateUser(tx, userId, { totpConfirmedAt: app.now(), totpLastStep: step })
+      await tellSecurityChange(app, tx, tools, user, 'two_factor_on')
+      tools.audit({ resourceType: 'two_factor', resourceId: userId, before: { state: 'off' }, after: { state: 'on' } })
+      return replaceRecoveryCodes(tx, userId)
+    })
+    await forgiveTry(app, subjects)
+    return { recoveryCodes }
+  },
+})
+
+export const disableTwoFactor = route({
+  method: 'POST',
+  path: '/v1/me/two-factor/disable',
+  summary: 'Turn two-factor sign-in off: with the password and a code.',
+  scope: 'self',
+  body: z.strictObject(proof),
+  reply: z.object({ enabled: z.literal(false) }),
+  async run({ body, caller, app, commit }) {
+    const user = await requireUser(app, personOf(caller))
+    if (!hasSecondFactor(user)) throw notOn()
+    await proveAgain(app, caller, user, body.password)
+    const subjects = [personSubject(app, user.userId)]
+    await countTry(app, subjects)
+    await commit(async (tx, tools) => {
+      const locked = await requireCode(app, tx, user.userId, body.code)
+      await updateUser(tx, user.userId, { sealedTotp: null, totpConfirmedAt: null, totpLastStep: null })
+      await deleteRecoveryCodes(tx, user.userId)
+      await tellSecurityChange(app, tx, tools, locked, 'two_factor_off')
+      tools.audit({ resourceType: 'two_factor', resourceId: user.userId, before: { state: 'on' }, after: { state: 'off' } })
+    })
+    await forgiveTry(app, subjects)
+    return { enabled: false as const }
+  },
+})
+
+export const renewRecoveryCodes = route({
+  method: 'POST',
+  path: '/v1/me/two-factor/recovery-codes',
+  summary: 'Ten new recovery codes; those before are no good any more.',
+  scope: 'self',
+  body: z.strictObject(proof),
+  reply: RecoveryCodes,
+  async run({ body, caller, app, commit }) {
+    const user = await requireUser(app, personOf(caller))
+    if (!hasSecondFactor(user)) throw notOn()
+    await proveAgain(app, caller, user, body.password)
+    const subjects = [personSubject(app, user.userId)]
+    await countTry(app, subjects)
+    const recoveryCodes = await commit(async (tx, { audit }) => {
+      await requireCode(app, tx, user.userId, body.code)
+      audit({ resourceType: 'two_factor', resourceId: user.userId, before: null, after: { recoveryCodes: 'renewed' } })
+      return replaceRecoveryCodes(tx, user.userId)
+    })
+    await forgiveTry(app, subjects)
+    return { recoveryCodes }
+  },
+})
+
+/** Uses up a code of a person whose second factor is on, and locks them. Throws AppError. */
+async function requireCode(app: App, tx: Parameters<typeof lockUser>[0], userId: string, code: string): Promise<User> {
+  const locked = await lockUser(tx, userId)
+  if (locked === undefined || !hasSecondFactor(locked)) throw notOn()
+  if (!(await takeSecondFactor(app, tx, locked, code))) throw wrongCode()
+  return locked
+}

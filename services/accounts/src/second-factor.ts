@@ -1,0 +1,48 @@
+import { installationId } from '@parley/contracts'
+import { AppError, openText, type SealedPlace, sealText, type Tx } from '@parley/runtime'
+import type { App } from './app.ts'
+import { takeRecoveryCode } from './db/recovery-codes.ts'
+import type { DB } from './db/types.ts'
+import { updateUser, type User } from './db/users.ts'
+import { matchStep } from './totp.ts'
+
+const placeOf = (userId: string): SealedPlace => ({
+  organizationId: installationId,
+  table: 'users',
+  column: 'sealed_totp',
+  row: userId,
+})
+
+export const sealTotp = (app: App, userId: string, secret: Uint8Array): string =>
+  sealText(app.keys, placeOf(userId), Buffer.from(secret).toString('base64'))
+
+export const openTotp = (app: App, userId: string, sealed: string): Buffer =>
+  Buffer.from(openText(app.keys, placeOf(userId), sealed), 'base64')
+
+export const hasSecondFactor = (user: User): boolean => user.totpConfirmedAt !== null
+
+/** Uses up a code of the authenticator app or a recovery code; undefined when it is neither. The person must be locked. */
+export async function takeSecondFactor(
+  app: App,
+  tx: Tx<DB>,
+  user: User,
+  code: string,
+): Promise<'totp' | 'recovery_code' | undefined> {
+  const now = app.now()
+  if (!/^\d{6}$/.test(code)) return (await takeRecoveryCode(tx, user.userId, code, now)) ? 'recovery_code' : undefined
+  if (user.sealedTotp === null) return undefined
+  const lastStep = user.totpLastStep === null ? null : Number(user.totpLastStep)
+  const step = matchStep(openTotp(app, user.userId, user.sealedTotp), code, now, lastStep)
+  if (step === undefined) return undefined
+  await updateUser(tx, user.userId, { totpLastStep: step })
+  return 'totp'
+}
+
+/** Said only to who knows the password or holds the link. */
+export const secondFactorRequired = (): AppError =>
+  new AppError('unauthenticated', 'Send the code of your authenticator app, or a recovery code, as well.', {
+    details: { reason: 'second_factor_required', methods: ['totp', 'recovery_code'] },
+  })
+
+export const secondFactorWrong = (): AppError =>
+  new AppError('unauthenticated', 'The code is wrong, or was used before.', { details: { reason: 'second_factor_wrong' } })
