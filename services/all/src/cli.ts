@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { addAudit } from './commands/audit.ts'
 import { addDead } from './commands/dead.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addKeep } from './commands/keep.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addReceipts } from './commands/receipts.ts'
 import { addReplay } from './commands/replay.ts'
@@ -70,6 +71,7 @@ function program(context: Context): Command {
   addAudit(parley, context)
   addDoctor(parley, context)
   addMigrate(parley, context)
+  addKeep(parley, context)
   for (const command of withChildren(parley)) command.copyInheritedSettings(parley)
   return parley
 }

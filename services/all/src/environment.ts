@@ -7,6 +7,8 @@ export function environmentFor(options: {
   base: NodeJS.ProcessEnv
   state: State
   natsUrl: string
+  /** The process's login there, when the broker is ours. */
+  natsLogin: Environment
   /** The origin of the simulated gateway, when there is one. */
   gateway: string | undefined
   /** With the API's path. */
@@ -21,6 +23,7 @@ export function environmentFor(options: {
     DATABASE_POOL: '8',
     ...given,
     NATS_URL: options.natsUrl,
+    ...options.natsLogin,
     HOST: '127.0.0.1',
     ADMIN_HOST: '127.0.0.1',
     PARLEY_API_KEYS: JSON.stringify([...givenKeys(given['PARLEY_API_KEYS']), state.apiKey]),

@@ -1,4 +1,4 @@
-import { createKey, relayRole, roleOf, StoredKey } from '@parley/runtime'
+import { createKey, keeperName, processName, relayRole, roleOf, StoredKey } from '@parley/runtime'
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -19,6 +19,8 @@ const State = z.object({
   suppressionKey: z.string().min(32),
   /** Login passwords of the database roles. */
   passwords: z.record(z.string(), z.string().min(1)),
+  /** Passwords at the embedded broker, by login; homes from before it had logins have none yet. */
+  natsPasswords: z.record(z.string(), z.string().min(1)).default({}),
   /** The simulated channel. */
   phone: z.object({ channelId: z.string().min(1), token: z.string().min(1) }),
   /** The doors that ingest opened for channels: address and header are shown once, so they are kept here. */
@@ -58,6 +60,7 @@ export function openState(home: Home, serviceNames: readonly string[]): State {
   const state = existsSync(home.stateFile) ? readState(home) : newState(home)
   // A service that is new since the last start needs a password too.
   for (const role of [relayRole, ...serviceNames.map(roleOf)]) state.passwords[role] ??= secretText(24)
+  for (const login of [processName, keeperName, ...serviceNames]) state.natsPasswords[login] ??= secretText(24)
   saveState(home, state)
   return state
 }
@@ -97,6 +100,7 @@ function newState(home: Home): State {
     sealingKey: randomBytes(32).toString('base64'),
     suppressionKey: secretText(32),
     passwords: {},
+    natsPasswords: {},
     phone: { channelId: 'DEMO-PHONE', token: secretText(24) },
     sources: {},
     ports: {},

@@ -1,5 +1,5 @@
 import { type Infrastructure, startInfrastructure } from '@parley/embedded'
-import { migrate, openLog, start, type StartOptions } from '@parley/runtime'
+import { keeperName, migrate, openKeeper, openLog, processName, start, type StartOptions } from '@parley/runtime'
 import { readFileSync } from 'node:fs'
 import { type Api, openApi } from './api.ts'
 import { startControl } from './control.ts'
@@ -9,6 +9,7 @@ import { type Environment, environmentFor } from './environment.ts'
 import { failure, textOf } from './failure.ts'
 import { type Home, openState, saveState, type State } from './home.ts'
 import { type LogSink, openLogSink } from './log-sink.ts'
+import { natsLogins } from './nats-logins.ts'
 import { freePort } from './ports.ts'
 import { provisionDemo } from './provision.ts'
 import { claimHome, type RunningFacts } from './running.ts'
@@ -63,9 +64,15 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
     undo.push(() => sink.close())
     const pause = () => options.signal?.throwIfAborted()
 
+    const logins = natsLogins(
+      services,
+      options.environment['BUS_ROOT'] || 'evt',
+      (name) => state.natsPasswords[name] ?? fail(`There is no password at the broker for ${name}.`),
+    )
     const infrastructure = await step('Postgres and NATS', sink, () =>
       startInfrastructure({
         folder: home.folder,
+        natsAuthorization: logins.authorization,
         log(line) {
           sink.write(logLine(line))
           say(line)
@@ -73,6 +80,8 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
       }),
     )
     undo.push(() => infrastructure.stop())
+    // Servers that are given have logins of their own: NATS_USER and NATS_PASSWORD, or in PARLEY_NATS_URL.
+    const natsLogin = (name: string) => (infrastructure.kind === 'embedded' ? logins.of(name) : {})
     if (infrastructure.kind !== 'embedded') say(`Postgres and NATS: ${infrastructure.kind}.`)
     pause()
 
@@ -94,15 +103,23 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
       base: options.environment,
       state,
       natsUrl: infrastructure.natsUrl,
+      natsLogin: natsLogin(processName),
       gateway: phone?.url,
       modelSimulator: model?.baseUrl,
     })
+
+    if (infrastructure.kind === 'embedded') {
+      const keeper = await step('the event stream', sink, () =>
+        openKeeper(services, { ...environment, ...natsLogin(keeperName) }, logTo(sink, environment)),
+      )
+      undo.push(() => keeper.stop())
+    }
 
     const port = await freePort(options.port)
     if (options.port !== 0 && port !== options.port) say(`Port ${options.port} is taken; this Parley listens on ${port}.`)
     const shape = await step('the services', sink, () =>
       options.split
-        ? startAsProcesses(options, environment, database, sink, port)
+        ? startAsProcesses(options, environment, database, sink, port, natsLogin)
         : startInOne(options, environment, database, sink, port),
     )
     undo.push(() => shape.stop())
@@ -158,12 +175,11 @@ async function startInOne(
   sink: LogSink,
   port: number,
 ): Promise<Shape> {
-  const log = openLog({ name: 'parley', level: environment['LOG_LEVEL'] ?? 'info', destination: sink })
   const running = await start({
     services: options.services,
     environment: { ...environment, PORT: String(port), ADMIN_PORT: String(await freePort(9_090)) },
     databaseUrl: (role) => database.of(role),
-    log,
+    log: logTo(sink, environment),
     extend: serveDocs,
   })
   return {
@@ -180,11 +196,13 @@ async function startAsProcesses(
   database: DatabaseAddress,
   sink: LogSink,
   port: number,
+  natsLogin: (service: string) => Environment,
 ): Promise<Shape> {
   const split = await startSplit({
     services: options.services,
     environment: { ...environment, DATABASE_POOL: options.environment['DATABASE_POOL'] ?? '6' },
     databaseUrl: (role) => database.of(role),
+    natsLogin,
     sink,
     port,
     onDeath: (replica, how) =>
@@ -192,6 +210,13 @@ async function startAsProcesses(
   })
   const adminUrls = split.supervisor.replicas().map((replica) => ({ name: replica.name, url: replica.adminUrl }))
   return { url: split.url, adminUrls, split, stop: () => split.stop() }
+}
+
+const logTo = (sink: LogSink, environment: Environment) =>
+  openLog({ name: 'parley', level: environment['LOG_LEVEL'] ?? 'info', destination: sink })
+
+function fail(what: string): never {
+  throw new Error(what)
 }
 
 type FastifyDoor = Parameters<NonNullable<StartOptions['extend']>>[0]

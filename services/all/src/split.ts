@@ -11,6 +11,8 @@ export interface SplitOptions {
   environment: Environment
   /** Connection string of a role. */
   databaseUrl(role: string): string
+  /** A service's login at the broker; empty when that knows no logins of ours. */
+  natsLogin?(service: string): Environment
   sink: LogSink
   /** Processes of each service; default two of inbox and agents, one of every other. */
   replicas?: Readonly<Record<string, number>>
@@ -37,6 +39,7 @@ export async function startSplit(options: SplitOptions): Promise<Split> {
     plan: services.map(({ name }) => ({ service: name, replicas: options.replicas?.[name] ?? usualReplicas[name] ?? 1 })),
     environmentOf: (service) => ({
       ...options.environment,
+      ...options.natsLogin?.(service),
       // The door stands in front: the caller's address is the one it reports.
       TRUST_PROXY: '127.0.0.1/32',
       DATABASE_URL: databaseUrl(roleOf(service)),
