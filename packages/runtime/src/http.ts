@@ -217,6 +217,7 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
       ...(route.perMinute === null ? {} : { config: { rateLimit: { max: route.perMinute, timeWindow: 60_000 } } }),
       handler: (request, reply) =>
         inSpan(`${method} ${url}`, { kind: SpanKind.SERVER, parent: headerText(request.headers['traceparent']) }, async () => {
+          // Answers are somebody's own, and those of signing in hold tokens.
           void reply.header('cache-control', 'no-store')
           const caller = await host.authenticate(request, route.scope, reply)
           const from = { ip: request.ip, userAgent: headerText(request.headers['user-agent'])?.slice(0, 512) ?? null }
@@ -242,7 +243,6 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
           }
           const traceparent = currentTraceparent()
           if (traceparent !== undefined) void reply.header('traceparent', traceparent)
-          if (route.cacheSeconds > 0) void reply.header('cache-control', `public, max-age=${route.cacheSeconds}`)
           return reply.code(route.status).send(result)
         }),
     })

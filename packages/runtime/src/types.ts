@@ -193,7 +193,6 @@ export interface Route<App = unknown, DB = unknown> {
   readonly scope: Scope
   readonly personalData: string | null
   readonly perMinute: number | null
-  readonly cacheSeconds: number
   readonly params: z.ZodType | undefined
   readonly query: z.ZodType | undefined
   readonly body: z.ZodType | undefined
@@ -211,8 +210,6 @@ export interface RouteSpec<App, DB, Params, Query, Body, Reply> {
   scope: Scope
   /** The kind of personal data that the answer holds (`customer`, `message`): each call is noted in the organization's audit log before it is answered. */
   personalData?: string
-  /** How long anybody may keep the answer. Default 0: `cache-control: no-store`. */
-  cacheSeconds?: number
   /** Calls per minute from one address before 429; public routes have 60 unless they say otherwise. */
   perMinute?: number
   params?: z.ZodType<Params>
@@ -335,7 +332,6 @@ export function kit<App, DB>() {
         scope: spec.scope,
         personalData: spec.personalData ?? null,
         perMinute: spec.perMinute ?? (spec.scope === 'public' ? 60 : null),
-        cacheSeconds: spec.cacheSeconds ?? 0,
         params: spec.params,
         query: spec.query,
         body: spec.body,

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Asks } from '../bus-asks.ts'
 import { AppError } from '../errors.ts'
 import { TokenRefused, verified } from './token.ts'
-import type { VerifiedToken } from './verified-tokens.ts'
+import type { OutsideSubject, VerifiedToken } from './verified-tokens.ts'
 
 /** An identity provider of the operator's whose tokens are taken beside our own: Supabase, Auth0, any OpenID provider with a JWKS. */
 export const OutsideIssuer = z.strictObject({
@@ -18,13 +18,22 @@ export const OutsideIssuer = z.strictObject({
     .default(['RS256']),
   /** The claim that names the organization; without it, the one the person last worked for. */
   organizationClaim: z.string().min(1).max(128).optional(),
+  /**
+   * Whether somebody new is the person here who has the same e-mail address. The issuer must say `email_verified`; one where people
+   * may claim any address would hand out other people's accounts, so this is off unless the operator turns it on.
+   */
+  linkByEmail: z.boolean().default(false),
 })
 export type OutsideIssuer = z.infer<typeof OutsideIssuer>
 
 /** Answered by accounts: whose identity at another issuer this is. */
 export const askOutside = {
   topic: 'identity.outside',
-  question: z.object({ issuer: z.string().max(512), subject: z.string().min(1).max(256) }),
+  question: z.object({
+    issuer: z.string().max(512),
+    subject: z.string().min(1).max(256),
+    email: z.email().max(320).nullable(),
+  }),
   reply: z.object({ userId: z.uuid(), memberOf: z.uuid().nullable() }).nullable(),
 } as const
 type Person = NonNullable<z.infer<typeof askOutside.reply>>
@@ -32,7 +41,7 @@ type Person = NonNullable<z.infer<typeof askOutside.reply>>
 export interface OutsideIssuers {
   /** Throws TokenRefused, or AppError unavailable while the issuer's keys cannot be had. */
   verify(token: string, issuer: string, nowMs: number): Promise<VerifiedToken>
-  userOf(subject: { issuer: string; subject: string }): Promise<Person | undefined>
+  userOf(subject: OutsideSubject): Promise<Person | undefined>
 }
 
 const fetchTimeoutMs = 5_000
@@ -51,7 +60,7 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
     async verify(token, name, nowMs) {
       const issuer = byName.get(name)
       if (!issuer) throw new TokenRefused('its issuer is unknown')
-      const { algorithms, audience, keys, organizationClaim } = issuer
+      const { algorithms, audience, keys, organizationClaim, linkByEmail } = issuer
       const payload = await verified(token, keys, { issuer: name, audience, algorithms, nowMs })
       const organization = organizationClaim === undefined ? undefined : payload[organizationClaim]
       // A claim that should name the organization and does not is not a reason to choose another one.
@@ -61,19 +70,19 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
         throw new TokenRefused('its claims say too little')
       return {
         kid: null,
-        subject: { issuer: name, subject: payload.sub },
+        subject: { issuer: name, subject: payload.sub, email: linkByEmail ? provenEmail(payload) : null },
         organizationId,
         sessionId: null,
         authenticatedAt: authenticatedAt * 1000,
         expiresAtMs: (payload.exp ?? 0) * 1000,
       }
     },
-    async userOf({ issuer, subject }) {
+    async userOf({ issuer, subject, email }) {
       const name = `${issuer} ${subject}`
       const known = people.get(name)
       if (known && known.until > performance.now()) return known.person
       try {
-        const person = (await bus.ask(askOutside.topic, { issuer, subject }, askOutside.reply)) ?? undefined
+        const person = (await bus.ask(askOutside.topic, { issuer, subject, email }, askOutside.reply)) ?? undefined
         people.delete(name)
         if (people.size >= mostKnown) people.delete(people.keys().next().value as string)
         people.set(name, { person, until: performance.now() + (person ? knownMs : unknownMs) })
@@ -85,6 +94,10 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
       }
     },
   }
+}
+
+function provenEmail(claims: Record<string, unknown>): string | null {
+  return claims['email_verified'] === true ? (z.email().max(320).safeParse(claims['email']).data ?? null) : null
 }
 
 function openKeys(jwksUri: string): RemoteJWKSet {

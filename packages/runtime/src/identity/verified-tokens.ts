@@ -1,11 +1,19 @@
 import { createHash } from 'node:crypto'
 
+/** Somebody as another issuer knows them. */
+export interface OutsideSubject {
+  issuer: string
+  subject: string
+  /** Only one that the issuer says is theirs, and only where the operator lets it decide who they are. */
+  email: string | null
+}
+
 /** A token whose signature was right. Nothing else of it is taken for granted a second time. */
 export interface VerifiedToken {
   /** Of our own tokens: the key that signed it, asked about again at each call. Null for an outside issuer's. */
   kid: string | null
   /** Where to find the person. */
-  subject: { userId: string } | { issuer: string; subject: string }
+  subject: { userId: string } | OutsideSubject
   organizationId: string | null
   sessionId: string | null
   authenticatedAt: number

@@ -1,0 +1,80 @@
+import { installationId } from '@parley/contracts'
+import {
+  askKey,
+  askKeysUsed,
+  askMember,
+  askOutside,
+  askSigningKeys,
+  type OpenContext,
+  type ServiceDatabase,
+} from '@parley/runtime'
+import { findKey, recordOf } from './db/api-keys.ts'
+import { addKeyUses, findActivePerson } from './db/identity-answers.ts'
+import { findMember, membershipOf } from './db/members.ts'
+import { findOutsideUser, linkOutsideIdentity } from './db/outside-identities.ts'
+import { trustedSigningKeys } from './db/signing-keys.ts'
+import type { DB } from './db/types.ts'
+import { findUserByEmail } from './db/users.ts'
+import { listUserOrganizations } from './db/user-organizations.ts'
+
+interface AnswersOptions {
+  answer: OpenContext<DB, unknown>['answer']
+  database: ServiceDatabase<DB>
+  now(): Date
+}
+
+/**
+ * What other services ask when they meet somebody they have not heard of; once told, they know it by themselves. Anybody on the bus may
+ * ask, so nothing secret is in the answers: hashes of 256 random bits and public keys.
+ */
+export function answerIdentity({ answer, database, now }: AnswersOptions): void {
+  answer(askMember.topic, askMember.question, async ({ organizationId, userId }) => {
+    const member = await database.read(organizationId, (tx) => findMember(tx, organizationId, userId))
+    return member && membershipOf(member)
+  })
+  answer(askKey.topic, askKey.question, async ({ organizationId, keyId }) => {
+    const key = await database.read(organizationId, (tx) => findKey(tx, organizationId, keyId))
+    return key && recordOf(key)
+  })
+  answer(askSigningKeys.topic, askSigningKeys.question, async () => {
+    const keys = await database.read(installationId, (tx) => trustedSigningKeys(tx, now()))
+    return keys.map(({ kid, x, trustedUntil }) => ({ kid, x, trustedUntil: trustedUntil?.toISOString() ?? null }))
+  })
+  answer(askKeysUsed.topic, askKeysUsed.question, async ({ uses }) => {
+    const byOrganization = Map.groupBy(uses, (use) => use.organizationId)
+    // One after the other, each its own transaction: a report is no reason to hold many rows for long.
+    for (const [organizationId, theirs] of byOrganization)
+      await database.transaction(organizationId, ({ tx }) => addKeyUses(tx, organizationId, theirs))
+  })
+  answer(askOutside.topic, askOutside.question, (identity) => findOutsidePerson(database, identity))
+}
+
+interface OutsideIdentity {
+  issuer: string
+  subject: string
+  email: string | null
+}
+
+/** Somebody of another issuer: who they are here already, or the person whose proved address they share. */
+async function findOutsidePerson(database: ServiceDatabase<DB>, { issuer, subject, email }: OutsideIdentity) {
+  const known = await database.read(installationId, (tx) => findOutsideUser(tx, issuer, subject))
+  const userId = known ?? (email === null ? undefined : await linkByEmail(database, { issuer, subject, email }))
+  if (userId === undefined) return null
+  return database.read(installationId, async (tx) => {
+    const person = await findActivePerson(tx, userId)
+    if (!person) return null
+    return { ...person, memberOf: person.memberOf ?? (await listUserOrganizations(tx, userId))[0] ?? null }
+  })
+}
+
+function linkByEmail(database: ServiceDatabase<DB>, identity: OutsideIdentity & { email: string }): Promise<string | undefined> {
+  const { issuer, subject, email } = identity
+  return database.commit({ organizationId: installationId }, async (tx, { audit }) => {
+    const user = await findUserByEmail(tx, email)
+    // An address that nobody proved here may have been typed by somebody who was waiting for its owner.
+    if (!user || user.emailVerifiedAt === null) return undefined
+    const userId = await linkOutsideIdentity(tx, issuer, subject, user.userId)
+    audit({ resourceType: 'outside_identity', resourceId: userId, before: null, after: { issuer } })
+    return userId
+  })
+}
