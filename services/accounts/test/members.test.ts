@@ -196,7 +196,7 @@ describe('an organization keeps an owner', () => {
           ? [change(one, two, { role: 'viewer' }), change(two, one, { status: 'suspended' })]
           : [one.call('POST', '/v1/organization/leave', {}), two.call('POST', '/v1/organization/leave', {})],
       )
-      const statuses = answers.map(({ status }) => status).sort()
+      const statuses = answers.map(({ status }) => status).toSorted((a, b) => a - b)
       expect(statuses[0]).toBe(200)
       expect([403, 409]).toContain(statuses[1])
       const owners = await world.sql(

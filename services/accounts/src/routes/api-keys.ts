@@ -169,7 +169,8 @@ export const patchApiKey = route({
 export const rotateApiKey = route({
   method: 'POST',
   path: '/v1/api-keys/:keyId/rotate',
-  summary: 'Give a key a new secret, shown once; the one before opens for another 24 hours unless you say otherwise.',
+  summary:
+    'Give a key a new secret, shown once, good within seconds; the one before opens for another 24 hours unless you say otherwise.',
   scope: 'api-keys:write',
   perMinute: 30,
   params: OneKey,
