@@ -131,8 +131,17 @@ test('a payment is written once, however often its webhook comes', async () => {
     { id: charge.id, status: 'succeeded', paymentMethod: 'card', paymentProvider: 'standard' },
   ])
   expect(await world.sql(`select 1 from accounts.payment_events where organization_id = $1`, [organizationId])).toHaveLength(1)
+  const [again] = await world.sql<{ audits: number }>(
+    `select count(*)::int as audits from accounts.outbox where organization_id = $1 and type = 'audit.change_recorded' and key = $2`,
+    [organizationId, charge.id],
+  )
+  // Made, and paid.
+  expect(again?.audits).toBe(2)
   // A refund that comes twice gives the money back once.
-  await provider.tells({ type: 'payment.refunded', ...said(charge), amountMinor: 900 }, { times: 2 })
+  const back = { type: 'payment.refunded' as const, ...said(charge), amountMinor: 900, providerTransactionId: 're_1' }
+  expect(await provider.tells(back, { times: 2 })).toMatchObject({ status: 200, tries: 2 })
+  // And once more under another event's id: still the same refund.
+  expect(await provider.tells(back)).toMatchObject({ status: 200 })
   expect((await transactions('?type=refund')).map((one: { amountMinor: number }) => one.amountMinor)).toEqual([-900])
 })
 

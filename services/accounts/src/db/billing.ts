@@ -92,6 +92,19 @@ export async function hasFailedCharge(tx: Tx<DB>, organizationId: string, subscr
   return row !== undefined
 }
 
+/** True when the provider's refund of that id is in the books. */
+export async function hasRefund(tx: Tx<DB>, organizationId: string, provider: string, refundId: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('billingTransactions')
+    .select('transactionId')
+    .where('organizationId', '=', organizationId)
+    .where('type', '=', 'refund')
+    .where('paymentProvider', '=', provider)
+    .where('providerTransactionId', '=', refundId)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** What of a transaction went back so far. */
 export async function sumRefunds(tx: Tx<DB>, organizationId: string, transactionId: string): Promise<number> {
   const { refunded } = await tx

@@ -126,8 +126,8 @@ create table billing_transactions (
   foreign key (organization_id, refund_of) references billing_transactions (organization_id, transaction_id)
 );
 create index billing_transactions_newest on billing_transactions (organization_id, created_at desc, transaction_id);
-create unique index billing_transactions_of_provider on billing_transactions (organization_id, payment_provider, provider_transaction_id, type)
-  where provider_transaction_id is not null;
+create unique index billing_refunds_once on billing_transactions (organization_id, payment_provider, provider_transaction_id)
+  where type = 'refund' and provider_transaction_id is not null;
 
 -- A month once somebody looked at it: what was told, and in the end what it came to.
 create table usage_months (

@@ -5,6 +5,7 @@ import type { App } from '../app.ts'
 import {
   changeTransaction,
   hasFailedCharge,
+  hasRefund,
   insertTransaction,
   lockTransaction,
   notePaymentEvent,
@@ -91,6 +92,9 @@ async function refund(
   now: Date,
 ): Promise<void> {
   const { organizationId, transactionId, subscriptionId, currency, status, invoiceNumber } = transaction
+  const refundId = event.providerTransactionId
+  // Told of twice under two event ids, as providers do when a refund changes its state.
+  if (refundId !== null && (await hasRefund(tx, organizationId, provider, refundId))) return
   const total = Number(transaction.totalAmountMinor)
   const refunded = (await sumRefunds(tx, organizationId, transactionId)) + event.amountMinor
   if (event.amountMinor === 0 || refunded > total)
