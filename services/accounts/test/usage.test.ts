@@ -1,7 +1,10 @@
-import { installationId } from '@parley/contracts'
+import { rolePermissions } from '@parley/contracts'
 import { startWorld, type World } from '@parley/runtime/testing'
 import { randomUUIDv7 } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { putLimits } from '../src/routes/plans.ts'
+import { patchSubscription } from '../src/routes/subscriptions.ts'
+import { monthOf } from '../src/rules/month.ts'
 import { plans } from '../src/rules/plan.ts'
 import { accounts } from '../src/service.ts'
 import { openBooks, thisMonth } from './books.ts'
@@ -75,18 +78,20 @@ test('a month begins in the organization’s own zone, and each month counts fro
 
 test('a stop of one month is none in the next', async () => {
   const books = openBooks(world, randomUUIDv7())
-  await books.created({ timezone: 'America/St_Johns' })
+  const timezone = 'America/St_Johns'
+  await books.created({ timezone })
+  const current = monthOf(new Date(), timezone)
   await books.limits({ messages: 2 })
   const past = new Date('2026-01-15T12:00:00Z')
   for (let i = 0; i < 3; i++) await books.message({ addedAt: past })
   await world.settle()
   expect(await books.warnings()).toMatchObject([{ month: '2026-01-01', percent: 100 }])
-  expect((await books.allowances()).at(-1)).toMatchObject({ month: thisMonth(), stopped: [] })
+  expect((await books.allowances()).at(-1)).toMatchObject({ month: current, stopped: [] })
   await books.message()
   await books.message()
   await world.settle()
-  expect((await books.warnings()).map(({ month, percent }) => [month, percent])).toContainEqual([thisMonth(), 100])
-  expect((await books.allowances()).at(-1)).toMatchObject({ month: thisMonth(), stopped: ['messages'] })
+  expect((await books.warnings()).map(({ month, percent }) => [month, percent])).toContainEqual([current, 100])
+  expect((await books.allowances()).at(-1)).toMatchObject({ month: current, stopped: ['messages'] })
 })
 
 test('an organization that nobody signed up is counted and never limited', async () => {
@@ -121,7 +126,6 @@ test('an organization begins on the free plan, and its own AI budget is what oth
   await books.turn(5_000)
   await world.settle()
   expect((await books.allowances()).at(-1)).toMatchObject({ stopped: ['ai_spend'], revision: (last?.revision ?? 0) + 1 })
-  expect(books.organizationId).not.toBe(installationId)
 })
 
 test('the routes show what is used, what is left, month by month and use by use, and an operator may agree other limits', async () => {
@@ -161,4 +165,19 @@ test('the routes show what is used, what is left, month by month and use by use,
   const other = await world.call('GET', '/v1/usage', { key: world.otherKey })
   expect(other.body).toMatchObject({ plan: null, totals: { messages: 0 } })
   expect((await world.call('PUT', '/v1/operator/limits', { body: { message: 3 } })).status).toBe(400)
+})
+
+test('an owner, who may do everything else, can neither raise the limits nor take the plan that is agreed in person', async () => {
+  const never = () => {
+    throw new Error('Nothing may be read or written.')
+  }
+  const caller = {
+    organizationId: world.organizationId,
+    actor: { kind: 'member', id: randomUUIDv7() },
+    permissions: rolePermissions.owner,
+  }
+  const call = (body: object) => ({ body, caller, read: never, commit: never, app: {} }) as never
+  const forbidden = expect.objectContaining({ code: 'forbidden' })
+  await expect(Promise.resolve(putLimits.run(call({ messages: null })))).rejects.toEqual(forbidden)
+  await expect(Promise.resolve(patchSubscription.run(call({ plan: 'enterprise' })))).rejects.toEqual(forbidden)
 })

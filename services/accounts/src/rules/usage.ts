@@ -4,7 +4,7 @@ import type { Month } from './month.ts'
 
 export type Used = Readonly<Record<Metric, number>>
 
-export interface Warning {
+interface Warning {
   metric: Metric
   percent: 80 | 100
   used: number

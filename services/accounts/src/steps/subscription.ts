@@ -21,7 +21,7 @@ export interface NewSubscription {
   previousPlan: Plan | null
 }
 
-export const priceOf = (subscription: Pick<Subscription, 'billingCycle' | 'monthlyPriceMinor' | 'annualPriceMinor'>) =>
+const priceOf = (subscription: Pick<Subscription, 'billingCycle' | 'monthlyPriceMinor' | 'annualPriceMinor'>) =>
   subscription.billingCycle === 'monthly' ? subscription.monthlyPriceMinor : subscription.annualPriceMinor
 
 /** Begins a subscription (the one before it must have ended), with its one trial, or its first charge. */
