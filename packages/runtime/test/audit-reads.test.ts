@@ -1,11 +1,12 @@
-import { type DataOf, readAudited } from '@parley/contracts'
+import { changeAudited, type DataOf, readAudited } from '@parley/contracts'
 import { startWorld, type World } from '../src/testing/index.ts'
 import { z } from 'zod'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { AppError, createKey, defineService, kit, roleOf } from '../src/index.ts'
+import { AppError, createKey, defineService, kit, type OpenContext, roleOf } from '../src/index.ts'
 
 interface App {
   answered: number
+  eraseEvents: OpenContext<Record<string, never>, unknown>['eraseEvents']
 }
 const { route } = kit<App, Record<string, never>>()
 const Thing = z.object({ name: z.string() })
@@ -54,7 +55,7 @@ const reader = defineService({
   config: z.object({}),
   routes: [getPeople, getPerson, getWeather],
   migrations: [],
-  open: async () => ({ answered: 0 }),
+  open: async ({ eraseEvents }) => ({ answered: 0, eraseEvents }),
 })
 
 let world: World
@@ -129,4 +130,16 @@ describe('a route that answers with personal data', () => {
     }
     expect((await world.call('GET', '/v1/people?count=1')).status).toBe(200)
   })
+})
+
+test('erasing a customer’s events leaves what the audit log is told of them', async () => {
+  const [service] = world.running.services
+  if (!service) throw new Error('The reader does not run.')
+  await service.database.commit({ organizationId: world.organizationId }, async (_tx, { audit }) =>
+    audit({ resourceType: 'customer', resourceId: 'c-erased', before: null, after: { erased: true } }),
+  )
+  await world.settle()
+  const erased = await (service.app as App).eraseEvents(world.organizationId, ['c-erased'])
+  expect(erased).toEqual({ outbox: 0, stream: 0 })
+  expect((await world.events('reader', changeAudited.type)).map((event) => event.key)).toContain('c-erased')
 })

@@ -1,9 +1,12 @@
 import { changeAudited, type DataOf, readAudited } from '@parley/contracts'
-import { roleOf } from '@parley/runtime'
+import { type CommitFn, openLog, roleOf } from '@parley/runtime'
 import { startWorld, type World } from '@parley/runtime/testing'
 import { randomUUIDv7 } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
+import { insertChange } from '../src/db/audit.ts'
+import type { DB } from '../src/db/types.ts'
+import { sealAudit } from '../src/jobs/seal-audit.ts'
 import { accounts } from '../src/service.ts'
 
 let world: World
@@ -65,6 +68,21 @@ describe('the chain of an organization', () => {
       [organizationId],
     )
     expect(lanes.length).toBeGreaterThanOrEqual(4)
+  })
+
+  test('is one chain also when four sealings run at once, which no lease prevents here', async () => {
+    const organizationId = randomUUIDv7()
+    const service = world.running.services.find(({ name }) => name === 'accounts')
+    if (!service) throw new Error('accounts does not run.')
+    const commit: CommitFn<DB> = (work) => service.database.commit({ organizationId }, (tx, tools) => work(tx as never, tools))
+    // Kept without asking for the job: only the four below seal.
+    for (let i = 0; i < 500; i++) await commit((tx) => insertChange(tx, organizationId, randomUUIDv7(), change(`member-${i}`)))
+    const log = openLog({ name: 'test', level: 'silent' })
+    const context = { organizationId, app: { now: () => new Date() }, commit, log, signal: AbortSignal.timeout(20_000) }
+    await Promise.all([1, 2, 3, 4].map(() => sealAudit.run(context as never)))
+    const links = await chain(organizationId)
+    expect(links.map((link) => Number(link.sequence))).toEqual(Array.from({ length: 500 }, (_, i) => i + 1))
+    links.forEach((link, i) => expect(link.previous_hash).toBe(links[i - 1]?.hash ?? '0'.repeat(64)))
   })
 
   test('takes a text that no column holds as it can', async () => {

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
-import { AppError, type Authenticate, type Caller, type ServiceDatabase } from '@parley/runtime'
-import type { Service } from '@parley/runtime'
+import { AppError, type Authenticate, type Caller, type Service, type ServiceDatabase } from '@parley/runtime'
 import { z } from 'zod'
 import type { App } from '../app.ts'
 import { type AuditFilter, type AuditPlace, countAudit, listAudit } from '../db/audit-list.ts'
@@ -11,7 +10,7 @@ import { auditFilters, entryView, filterOf } from './audit.ts'
 type HttpServer = Parameters<NonNullable<Service['plugin']>>[0]
 
 /** Rows that one file may have; a longer one is refused rather than cut off in silence. */
-export const mostRows = 100_000
+const mostRows = 100_000
 const pageRows = 500
 
 const Query = z.strictObject({ ...auditFilters, format: z.enum(['ndjson', 'csv']).default('ndjson') })
