@@ -156,15 +156,16 @@ describe('who reads a customer’s data', () => {
       [`/v1/outgoing-messages/${ids.outgoing}`, 'outgoing_message', ids.outgoing],
       [`/v1/ops/notifier/dead-letters/${ids.dead}`, 'dead_letter', ids.dead],
     ]
+    const from = new Date().toISOString()
+    for (const [path] of paths) await call('GET', path)
+    await world.settle()
+    type Read = { action: string; resourceType: string; resourceId: string | null }
+    const reads: Read[] = await entries(`kind=read&from=${from}`)
     const covered = new Set<string>()
     for (const [path, resourceType, resourceId] of paths) {
-      const from = new Date().toISOString()
-      await call('GET', path)
-      await world.settle()
-      const reads = await entries(`kind=read&resourceType=${resourceType}&from=${from}`)
-      expect(reads, path).toHaveLength(1)
-      expect(reads[0], path).toMatchObject({ resourceId, actor: { kind: 'operator' }, ip: '127.0.0.1' })
-      covered.add(reads[0].action)
+      const ofThis = reads.filter((read) => read.resourceType === resourceType && read.resourceId === resourceId)
+      expect(ofThis, path).toMatchObject([{ actor: { kind: 'operator' }, ip: '127.0.0.1' }])
+      covered.add(ofThis[0]?.action ?? '')
     }
     const noted = world.running.routes.filter((route) => route.method === 'GET' && route.personalData !== null)
     const names = noted.map((route) => `GET ${route.path}`)
