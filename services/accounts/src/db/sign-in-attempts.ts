@@ -37,23 +37,16 @@ export async function takeAttempt(tx: Tx<DB>, subjects: readonly Subject[], now:
   return undefined
 }
 
-/** Somebody proved who they are: the tries of their account and device are forgotten. */
-export async function forgetAttempts(tx: Tx<DB>, subjects: readonly string[]): Promise<void> {
-  if (subjects.length === 0) return
-  await tx
-    .deleteFrom('signInAttempts')
-    .where('subject', 'in', [...subjects])
-    .execute()
+/** Somebody proved who they are: the tries of their account or device are forgotten. */
+export async function forgetAttempts(tx: Tx<DB>, subject: string): Promise<void> {
+  await tx.deleteFrom('signInAttempts').where('subject', '=', subject).execute()
 }
 
-/**
- * Takes back the one try of an address that turned out right. Only that one: who guesses others' passwords must not begin anew by signing
- * in as themselves in between.
- */
-export async function returnAttempt(tx: Tx<DB>, subject: string, now: Date): Promise<void> {
+/** Takes back one try, and with it the wait that it brought. */
+export async function returnAttempt(tx: Tx<DB>, subject: string): Promise<void> {
   await tx
     .updateTable('signInAttempts')
-    .set((eb) => ({ failures: eb.fn<number>('greatest', [eb('failures', '-', 1), eb.lit(0)]), blockedUntil: now }))
+    .set((eb) => ({ failures: eb.fn<number>('greatest', [eb('failures', '-', 1), eb.lit(0)]), blockedUntil: new Date(0) }))
     .where('subject', '=', subject)
     .execute()
 }

@@ -47,7 +47,9 @@ export function decideAttempt(pace: Pace, known: Attempts | undefined, now: Date
   const beyond = failures - pace.free
   // 2^31 ms are 25 days: no pace waits that long, and the power stays a safe number.
   const waitMs = beyond < 0 ? 0 : Math.min(pace.longestWaitMs, pace.firstWaitMs * 2 ** Math.min(beyond, 31))
-  return { allowed: true, next: { failures, lastAt: now, blockedUntil: new Date(now.getTime() + waitMs) } }
+  // Not `now`: another try of this moment, whose clock was read a millisecond earlier, is as free as this one.
+  const blockedUntil = new Date(waitMs === 0 ? 0 : now.getTime() + waitMs)
+  return { allowed: true, next: { failures, lastAt: now, blockedUntil } }
 }
 
 /** Somebody behind one IPv6 connection has 2^64 addresses; they are one to us. */

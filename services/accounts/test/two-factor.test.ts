@@ -1,0 +1,182 @@
+import type { World } from '@parley/runtime/testing'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { stepAt, totpCode } from '../src/totp.ts'
+import { type Joined, openPeople, password, type People, startPeople } from './sign-ups.ts'
+
+let world: World
+let people: People
+beforeAll(async () => {
+  world = await startPeople({ postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl') })
+  people = openPeople(world)
+})
+afterAll(async () => {
+  await world?.stop()
+})
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+function fromBase32(text: string): Buffer {
+  const bits = Array.from(text, (letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('')
+  return Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
+}
+
+interface Secured extends Joined {
+  secret: Buffer
+  recoveryCodes: string[]
+  /** A code that is good now and was not used: as if the last one had been used long ago. */
+  code(): Promise<string>
+}
+
+async function joinWithSecondFactor(): Promise<Secured> {
+  const joined = await people.join()
+  const begun = await people.as(joined.accessToken, 'POST', '/v1/me/two-factor', { password })
+  expect(begun.status).toBe(200)
+  const secret = fromBase32(begun.body.secret)
+  const code = totpCode(secret, stepAt(new Date()))
+  const { status, body } = await people.as(joined.accessToken, 'POST', '/v1/me/two-factor/confirm', { code })
+  expect(status).toBe(200)
+  return {
+    ...joined,
+    secret,
+    recoveryCodes: body.recoveryCodes,
+    async code() {
+      await world.sql('update accounts.users set totp_last_step = 0 where user_id = $1', [joined.userId])
+      return totpCode(secret, stepAt(new Date()))
+    },
+  }
+}
+
+describe('turning it on', () => {
+  test('needs the password, then a code of the app, and is told to the owner', async () => {
+    const { accessToken, email } = await people.join()
+    expect((await people.as(accessToken, 'POST', '/v1/me/two-factor', {})).status).toBe(403)
+    expect((await people.as(accessToken, 'POST', '/v1/me/two-factor', { password: 'not the password' })).status).toBe(403)
+    const { body } = await people.as(accessToken, 'POST', '/v1/me/two-factor', { password })
+    expect(body.uri).toContain(`secret=${body.secret}`)
+    expect((await people.as(accessToken, 'POST', '/v1/me/two-factor/confirm', { code: '000000' })).status).toBe(403)
+    // Begun is not on.
+    expect((await people.as(accessToken, 'GET', '/v1/me/two-factor')).body).toEqual({ enabled: false, recoveryCodesLeft: 0 })
+    expect((await people.signIn(email)).status).toBe(200)
+
+    const code = totpCode(fromBase32(body.secret), stepAt(new Date()))
+    const { status, body: on } = await people.as(accessToken, 'POST', '/v1/me/two-factor/confirm', { code })
+    expect(status).toBe(200)
+    expect(on.recoveryCodes).toHaveLength(10)
+    expect(new Set(on.recoveryCodes).size).toBe(10)
+    expect((await people.as(accessToken, 'GET', '/v1/me/two-factor')).body).toEqual({ enabled: true, recoveryCodesLeft: 10 })
+    expect((await people.mailTo(email, 'two_factor_on')).subject).toBe('Two-factor sign-in is on')
+    expect((await people.as(accessToken, 'POST', '/v1/me/two-factor', { password })).status).toBe(409)
+  })
+
+  test('keeps the secret sealed and the recovery codes hashed', async () => {
+    const person = await joinWithSecondFactor()
+    const rows = await world.sql<{ row: string }>(
+      `select u::text as row from accounts.users u union all select r::text from accounts.recovery_codes r`,
+    )
+    const all = rows.map(({ row }) => row).join('\n')
+    expect(all).not.toContain(person.secret.toString('base64'))
+    expect(all).not.toContain(person.secret.toString('hex'))
+    for (const code of person.recoveryCodes) expect(all).not.toContain(code)
+  })
+})
+
+describe('signing in with it', () => {
+  test('asks for a code only who knows the password, and takes it once', async () => {
+    const person = await joinWithSecondFactor()
+    const code = await person.code()
+    expect((await people.signIn(person.email, { password: 'not the password', code })).body.error.details).toBeUndefined()
+    expect(await people.signIn(person.email)).toMatchObject({
+      status: 401,
+      body: { error: { code: 'unauthenticated', details: { reason: 'second_factor_required' } } },
+    })
+    expect((await people.signIn(person.email, { code })).status).toBe(200)
+    // Seen over the shoulder, it opens nothing.
+    expect(await people.signIn(person.email, { code })).toMatchObject({
+      status: 401,
+      body: { error: { details: { reason: 'second_factor_wrong' } } },
+    })
+  })
+
+  test('takes one code once, also when two send it at the same moment', async () => {
+    const person = await joinWithSecondFactor()
+    const code = await person.code()
+    const both = await Promise.all([1, 2, 3].map(() => people.signIn(person.email, { code })))
+    expect(both.filter(({ status }) => status === 200)).toHaveLength(1)
+  })
+
+  test('takes each recovery code once, however it is written', async () => {
+    const person = await joinWithSecondFactor()
+    const [first = '', second = ''] = person.recoveryCodes
+    expect((await people.signIn(person.email, { code: first.toUpperCase().replaceAll('-', ' ') })).status).toBe(200)
+    expect((await people.signIn(person.email, { code: first })).status).toBe(401)
+    expect((await people.signIn(person.email, { code: second })).status).toBe(200)
+    expect((await people.as(person.accessToken, 'GET', '/v1/me/two-factor')).body.recoveryCodesLeft).toBe(8)
+    const stranger = await joinWithSecondFactor()
+    expect((await people.signIn(person.email, { code: stranger.recoveryCodes[0] })).status).toBe(401)
+  })
+
+  test('cannot be guessed: codes count like passwords, and asking without one does not begin anew', async () => {
+    const person = await joinWithSecondFactor()
+    for (let i = 0; i < 5; i++) {
+      expect((await people.signIn(person.email)).body.error.details.reason).toBe('second_factor_required')
+      expect((await people.signIn(person.email, { code: String(100_000 + i) })).status).toBe(401)
+    }
+    expect((await people.signIn(person.email, { code: await person.code() })).status).toBe(429)
+  })
+
+  test('is asked for by a link too, which stays good until the code is right', async () => {
+    const person = await joinWithSecondFactor()
+    await people.post('/v1/auth/magic-link', { email: person.email })
+    const token = await people.tokenTo(person.email, 'magic_link')
+    const redeem = (code?: string) =>
+      people.post('/v1/auth/magic-link/redeem', { token, ...(code === undefined ? {} : { code }) })
+    expect((await redeem()).body.error.details.reason).toBe('second_factor_required')
+    expect((await redeem('000000')).body.error.details.reason).toBe('second_factor_wrong')
+    expect((await redeem(await person.code())).status).toBe(200)
+    expect((await redeem(await person.code())).status).toBe(410)
+  })
+
+  test('stays on when the password is reset by mail', async () => {
+    const person = await joinWithSecondFactor()
+    await people.post('/v1/auth/password-reset', { email: person.email })
+    const token = await people.tokenTo(person.email, 'password_reset')
+    const newPassword = 'a later and calmer sea'
+    expect((await people.post('/v1/auth/password-reset/redeem', { token, newPassword })).body).not.toHaveProperty('accessToken')
+    expect((await people.signIn(person.email, { password: newPassword })).body.error.details.reason).toBe(
+      'second_factor_required',
+    )
+  })
+})
+
+describe('turning it off', () => {
+  test('needs the password and a code', async () => {
+    const person = await joinWithSecondFactor()
+    const off = (body: unknown) => people.as(person.accessToken, 'POST', '/v1/me/two-factor/disable', body)
+    expect((await off({ code: await person.code() })).status).toBe(403)
+    expect((await off({ password, code: '000000' })).status).toBe(403)
+    expect((await off({ password })).status).toBe(400)
+    expect((await off({ password, code: await person.code() })).body).toEqual({ enabled: false })
+    expect((await people.signIn(person.email)).status).toBe(200)
+    expect(await world.sql('select 1 from accounts.recovery_codes where user_id = $1', [person.userId])).toEqual([])
+    expect((await people.mailTo(person.email, 'two_factor_off')).text).toContain('/reset-password')
+  })
+
+  test('and renewing the recovery codes ends those before', async () => {
+    const person = await joinWithSecondFactor()
+    const { status, body } = await people.as(person.accessToken, 'POST', '/v1/me/two-factor/recovery-codes', {
+      password,
+      code: person.recoveryCodes[0],
+    })
+    expect(status).toBe(200)
+    expect(body.recoveryCodes).toHaveLength(10)
+    expect((await people.signIn(person.email, { code: person.recoveryCodes[1] })).status).toBe(401)
+    expect((await people.signIn(person.email, { code: body.recoveryCodes[0] })).status).toBe(200)
+  })
+})
+
+test('each change is in the audit log, without a secret', async () => {
+  const person = await joinWithSecondFactor()
+  const entries = (await world.events('accounts', 'audit.change_recorded'))
+    .map(({ data }) => data as { resourceType: string; resourceId: string; after: unknown })
+    .filter(({ resourceType, resourceId }) => resourceType === 'two_factor' && resourceId === person.userId)
+  expect(entries.map(({ after }) => after)).toEqual([{ state: 'begun' }, { state: 'on' }])
+})
