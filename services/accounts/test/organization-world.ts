@@ -63,9 +63,10 @@ function openPeople(world: World) {
   /** An organization with its owner, made through the operator's route. */
   async function organization(name = 'Maison Zoé', more: Record<string, unknown> = {}) {
     const founder = await person('owner')
-    const made = await call(undefined, 'POST', '/v1/operator/organizations', { name, ownerEmail: founder.email, ...more })
+    const organizationId = randomUUIDv7()
+    const body = { organizationId, name, ownerEmail: founder.email, ...more }
+    const made = await call(undefined, 'POST', '/v1/operator/organizations', body)
     if (made.status !== 200) throw new Error(`No organization: ${made.status} ${JSON.stringify(made.body)}`)
-    const organizationId = made.body.organizationId as string
     return { organizationId, owner: await actingIn(founder, organizationId) }
   }
 

@@ -42,6 +42,18 @@ describe('an organization', () => {
     ])
   })
 
+  test('is the one of the operator’s key when no other is named, with the data that was there before', async () => {
+    expect((await people.call(undefined, 'GET', '/v1/organization')).status).toBe(404)
+    const asked = { name: 'Before', ownerEmail: owner.email }
+    expect(await people.call(undefined, 'POST', '/v1/operator/organizations', asked)).toMatchObject({
+      status: 200,
+      body: { organizationId: world.organizationId, created: true, ownerId: owner.userId },
+    })
+    expect((await people.call(undefined, 'GET', '/v1/organization')).body).toMatchObject({ name: 'Before' })
+    const { body: members } = await people.call(undefined, 'GET', '/v1/members')
+    expect(members).toMatchObject({ items: [{ userId: owner.userId, role: 'owner' }] })
+  })
+
   test('is the operator’s to make and close, not an owner’s', async () => {
     const body = { name: 'Mine', ownerEmail: owner.email }
     expect((await owner.call('POST', '/v1/operator/organizations', body)).status).toBe(403)
@@ -138,8 +150,8 @@ describe('an organization', () => {
       body: { name: 'Second', currency: 'EUR', timezone: 'UTC', status: 'pending_setup' },
     })
     const mine = await owner.call('GET', '/v1/organizations')
-    expect(mine.body.items).toMatchObject([
-      { organizationId, role: 'owner' },
+    expect(mine.body.items[0]).toMatchObject({ organizationId, role: 'owner' })
+    expect(mine.body.items.slice(-1)).toMatchObject([
       { organizationId: made.body.organizationId, name: 'Second', role: 'owner', status: 'active' },
     ])
     expect((await stranger.call('GET', '/v1/organizations')).body).toEqual({ items: [] })

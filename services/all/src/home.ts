@@ -28,6 +28,8 @@ const State = z.object({
     z.string(),
     z.object({ id: z.uuid(), path: z.string(), header: z.object({ name: z.string(), value: z.string() }) }),
   ),
+  /** The demo organization is in accounts, and an operator has agreed limits with it. False in homes from before accounts. */
+  organizationMade: z.boolean().default(false),
   /** Where things listened last time; taken again when free, so that addresses noted elsewhere stay right. */
   ports: z.object({ phone: Port, model: Port }).partial(),
 })
@@ -103,6 +105,7 @@ function newState(home: Home): State {
     natsPasswords: {},
     phone: { channelId: 'DEMO-PHONE', token: secretText(24) },
     sources: {},
+    organizationMade: false,
     ports: {},
   }
 }

@@ -11,7 +11,7 @@ import { type Home, openState, saveState, type State } from './home.ts'
 import { type LogSink, openLogSink } from './log-sink.ts'
 import { natsLogins } from './nats-logins.ts'
 import { freePort } from './ports.ts'
-import { provisionDemo } from './provision.ts'
+import { demoOwnerEmail, provisionDemo } from './provision.ts'
 import { claimHome, type RunningFacts } from './running.ts'
 import type { AnyService } from './services.ts'
 import { type Simulators, startSimulators } from './simulators.ts'
@@ -137,7 +137,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
       throw failure(
         'WHAPI_TOKEN is set, so WHAPI_CHANNEL_ID is needed too: the id of that channel at Whapi. Without WHAPI_TOKEN a simulated phone is used.',
       )
-    await provisionDemo(api, state, channel)
+    await provisionDemo(api, state, channel, options.environment['PARLEY_OWNER_EMAIL'] || demoOwnerEmail)
     saveState(home, state)
     const source = state.sources[channel.accountId]
     if (source) phone?.setWebhook({ url: `${shape.url}${source.path}`, headers: { [source.header.name]: source.header.value } })

@@ -1,6 +1,5 @@
 import { Id, OrganizationRecord } from '@parley/contracts'
 import { AppError, type Caller } from '@parley/runtime'
-import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import {
@@ -27,13 +26,14 @@ export const postOperatorOrganization = route({
   scope: 'ops:write',
   body: z.strictObject({
     ...NewOrganizationFields.shape,
-    organizationId: Id.optional(),
+    organizationId: Id.optional().describe('Left out: the organization that the operator’s key is for.'),
     ownerEmail: Email.describe('A new person’s address counts as proved: the operator vouches for it.'),
     ownerName: Line(200).optional(),
   }),
   reply: Reply,
-  async run({ body: { ownerEmail, ownerName, organizationId = randomUUIDv7(), ...fields }, caller, from, requestId, app }) {
+  async run({ body, caller, from, requestId, app }) {
     assertOperator(caller)
+    const { ownerEmail, ownerName, organizationId = caller.organizationId, ...fields } = body
     const origin = {
       organizationId,
       correlationId: requestId,

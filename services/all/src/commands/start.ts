@@ -160,6 +160,7 @@ Settings come from the environment. With nothing set, everything is embedded and
   PARLEY_DATABASE                                 name of the database (default: parley)
   WHAPI_TOKEN and WHAPI_CHANNEL_ID                a real WhatsApp channel
   MODEL_API_KEY, MODEL_BASE_URL, MODEL_NAME       a real model
+  PARLEY_OWNER_EMAIL                              who owns the demo organization (default: owner@demo.example)
   PARLEY_OFFLINE=1                                never download a nats-server
 
 Ctrl-C stops everything in order; a second one at once.`
