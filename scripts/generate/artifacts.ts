@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { snapshotOf } from '../../packages/contracts/src/compatibility.ts'
 import { allEvents } from '../../packages/contracts/src/index.ts'
+import { identityEvents } from '../../packages/runtime/src/identity/handlers.ts'
 import { asyncapi } from './asyncapi.ts'
 import { printJson } from './json-schema.ts'
 import { kubernetes } from './k8s.ts'
@@ -23,7 +24,11 @@ export async function artifacts(root: string): Promise<Artifact[]> {
   const events = allEvents()
   if (events.length === 0) throw new Error('packages/contracts declares no event: nothing to generate from.')
   const services = await findServices(root)
-  const participants = services.map(({ name, handlers, states }) => ({ name, hears: handlers.map(({ event }) => event), states }))
+  const participants = [
+    ...services.map(({ name, handlers, states }) => ({ name, hears: handlers.map(({ event }) => event), states })),
+    // Once, not once per service: nobody writes these handlers, and a list that is the same everywhere says nothing.
+    { name: 'every-service', hears: identityEvents, states: [] },
+  ]
   return [
     { path: snapshotPath, text: printJson(snapshotOf(events)) },
     { path: 'docs/asyncapi.json', text: printJson(asyncapi(events, participants, version)) },

@@ -141,6 +141,23 @@ describe('docs/openapi.json', () => {
     expect(at(document, 'paths', '/v1/returns/{id}', 'delete', 'responses', '204')).toEqual({ description: 'Done.' })
   })
 
+  test('says who may call: anybody, whoever is signed in, or whoever has the permission', () => {
+    const scopes = ['public', 'self', 'returns:read']
+    const probes = scopes.map((scope) => ({
+      method: 'GET',
+      path: `/v1/${scope.slice(0, 4)}`,
+      summary: '',
+      scope,
+      reply: z.object({}),
+    }))
+    const { paths } = openapi([{ name: 'triage', routes: probes }], '1') as { paths: JsonObject }
+    expect(['publ', 'self', 'retu'].map((name) => at(paths, `/v1/${name}`, 'get', 'security'))).toEqual([
+      [],
+      [{ bearer: [] }],
+      [{ bearer: ['returns:read'] }],
+    ])
+  })
+
   test('gives the other paths of a call with an operation id of their own', () => {
     expect(at(document, 'paths', '/functions/v1/init-return', 'post', 'operationId')).toBe('postFunctionsV1InitReturn')
   })

@@ -48,7 +48,13 @@ export function openapi(
       .map(({ name, summary }) => ({ name, ...(summary ? { description: summary } : {}) })),
     paths: Object.fromEntries(Object.entries(paths).toSorted(([a], [b]) => a.localeCompare(b))),
     components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'An API key of one organization.' } },
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An access token of a person, or an API key of one organization.',
+        },
+      },
       responses: Object.fromEntries(Object.values(errors).map(([name, description]) => [name, errorResponse(description)])),
       schemas,
     },
@@ -95,7 +101,7 @@ function operation(service: string, route: RouteShape, method: string, isAlias: 
     tags: [service],
     summary: route.summary,
     ...(isAlias ? { description: 'The same call under the path that earlier clients use.' } : {}),
-    security: [{ bearer: [route.scope] }],
+    security: securityOf(route.scope),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(route.body
       ? { requestBody: { required: true, content: { 'application/json': { schema: embed(route.body, 'input', 'Body') } } } }
@@ -105,6 +111,12 @@ function operation(service: string, route: RouteShape, method: string, isAlias: 
       ...Object.fromEntries(failures.map(([code, [name]]) => [code, { $ref: `#/components/responses/${name}` }])),
     },
   }
+}
+
+/** A public call needs nothing; one about oneself needs to be signed in and no permission. */
+function securityOf(scope: string): Json {
+  if (scope === 'public') return []
+  return [{ bearer: scope === 'self' ? [] : [scope] }]
 }
 
 function pathParameters(route: RouteShape, schema: JsonObject | undefined): JsonObject[] {

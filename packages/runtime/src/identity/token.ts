@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
 import { z } from 'zod'
+import { AppError } from '../errors.ts'
 
 /** What an access token says; who may do what is looked up, not believed from here (reliability.md D43). */
 export const AccessClaims = z.object({
@@ -99,7 +100,8 @@ export async function verified(
     })
     payload = result.payload
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error)) throw error
+    // Keys that could not be had are no verdict about the token.
+    if (error instanceof AppError || !(error instanceof Error) || !('code' in error)) throw error
     throw new TokenRefused(error.message, { cause: error })
   }
   const nowSeconds = nowMs / 1000

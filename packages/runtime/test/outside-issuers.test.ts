@@ -1,0 +1,134 @@
+import type { Membership } from '@parley/contracts'
+import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { randomUUIDv7 } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
+import { startWorld, type World } from '../src/testing/index.ts'
+import { desk, nowSeconds, registry, type RegistryApp } from './registry.ts'
+
+interface Provider {
+  issuer: string
+  alg: string
+  publicJwk: JWK
+  sign(claims?: Record<string, unknown>, alg?: string): Promise<string>
+}
+
+let world: World
+let jwks: Server
+/** What the providers' JWKS address answers: keys, or a status of its own. */
+let answer: { status: number; body: string; location?: string } = { status: 200, body: '' }
+let fetched = 0
+let rsa: Provider
+let ec: Provider
+const member: Membership = { userId: randomUUIDv7(), role: 'viewer', permissions: [], status: 'active', revision: 1 }
+const app = () => world.running.services.find((entry) => entry.name === 'registry')?.app as RegistryApp
+
+async function createProvider(issuer: string, alg: 'RS256' | 'ES256'): Promise<Provider> {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
+  const kid = `${alg}-${randomUUIDv7()}`
+  return {
+    issuer,
+    alg,
+    publicJwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' },
+    sign: (claims = {}, header = alg) => {
+      const whole = { iss: issuer, aud: 'parley-console', sub: 'auth0|1', iat: nowSeconds(), exp: nowSeconds() + 300, ...claims }
+      return new SignJWT(whole).setProtectedHeader({ alg: header, typ: 'JWT', kid }).sign(privateKey)
+    },
+  }
+}
+
+beforeAll(async () => {
+  jwks = createServer((_request, response) => {
+    fetched++
+    const headers = { 'content-type': 'application/json', ...(answer.location ? { location: answer.location } : {}) }
+    response.writeHead(answer.status, headers).end(answer.body)
+  })
+  await new Promise<void>((resolve) => jwks.listen(0, '127.0.0.1', resolve))
+  const jwksUri = `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`
+  rsa = await createProvider('https://one.example/', 'RS256')
+  ec = await createProvider('https://two.example/', 'ES256')
+  const audience = 'parley-console'
+  world = await startWorld({
+    services: [registry, desk],
+    postgresUrl: inject('postgresUrl'),
+    natsUrl: inject('natsUrl'),
+    environment: {
+      PARLEY_OIDC_ISSUERS: JSON.stringify([
+        { issuer: rsa.issuer, audience, jwksUri, algorithms: ['RS256'], linkByEmail: true },
+        { issuer: ec.issuer, audience, jwksUri, algorithms: ['ES256'], organizationClaim: 'shop' },
+        { issuer: 'https://away.example/', audience, jwksUri: 'http://127.0.0.1:1/jwks.json', algorithms: ['RS256'] },
+      ]),
+    },
+  })
+  const { members, outside } = app()
+  members.set(`${world.organizationId} ${member.userId}`, member)
+  for (const provider of [rsa, ec])
+    outside.set(`${provider.issuer} auth0|1`, { userId: member.userId, memberOf: world.organizationId })
+})
+beforeEach(() => {
+  answer = { status: 200, body: JSON.stringify({ keys: [rsa.publicJwk, ec.publicJwk] }) }
+})
+afterAll(async () => {
+  await world?.stop()
+  await new Promise((resolve) => jwks?.close(resolve))
+})
+const call = (token: string, path = '/v1/desk') => world.call('GET', path, { key: token })
+
+test('a token of an issuer whose keys cannot be had is no verdict: 503', async () => {
+  const token = await (await createProvider('https://away.example/', 'RS256')).sign()
+  expect(await call(token)).toMatchObject({ status: 503, body: { error: { code: 'unavailable' } } })
+  answer = { status: 500, body: '' }
+  expect((await call(await rsa.sign())).status).toBe(503)
+  answer = { status: 200, body: `{"keys":[${' '.repeat(300_000)}]}` }
+  expect((await call(await rsa.sign())).status).toBe(503)
+  answer = { status: 302, body: '', location: 'http://169.254.169.254/' }
+  expect((await call(await rsa.sign())).status).toBe(503)
+})
+
+describe('a token of another issuer', () => {
+  test('is its owner’s, in the organization they last worked for, with what they may do here', async () => {
+    expect(await call(await rsa.sign())).toMatchObject({
+      status: 200,
+      body: { organizationId: world.organizationId, actor: { kind: 'member', id: member.userId } },
+    })
+    expect((await call(await rsa.sign(), '/v1/who')).body).toMatchObject({ userId: member.userId, sessionId: null })
+  })
+
+  test('names the organization by the claim that the operator chose, and is refused without it', async () => {
+    expect((await call(await ec.sign({ shop: world.organizationId }))).status).toBe(200)
+    expect((await call(await ec.sign({ shop: world.otherOrganizationId }))).status).toBe(403)
+    expect((await call(await ec.sign())).status).toBe(401)
+    expect((await call(await ec.sign({ shop: 'all' }))).status).toBe(401)
+  })
+
+  test('does not have its keys fetched again for each call', async () => {
+    await call(await rsa.sign())
+    const before = fetched
+    for (let i = 0; i < 10; i++) expect((await call(await rsa.sign({ jti: String(i) }))).status).toBe(200)
+    const unknown = await createProvider(rsa.issuer, 'RS256')
+    for (let i = 0; i < 10; i++) expect((await call(await unknown.sign({ jti: String(i) }))).status).toBe(401)
+    expect(fetched - before).toBeLessThanOrEqual(1)
+  })
+
+  test.each([
+    ['for another audience', () => rsa.sign({ aud: 'somebody-else' })],
+    ['that has expired', () => rsa.sign({ exp: nowSeconds() - 1 })],
+    ['of an issuer that nobody named', () => rsa.sign({ iss: 'https://three.example/' })],
+    ['that says it is of the other issuer', () => rsa.sign({ iss: ec.issuer, shop: world.organizationId })],
+    ['that says it is ours', () => rsa.sign({ iss: 'parley', aud: 'parley' })],
+    ['of somebody unknown here', () => rsa.sign({ sub: 'auth0|2' })],
+  ])('%s is refused', async (_what, forge) => {
+    expect((await call(await forge())).status).toBe(401)
+  })
+
+  test('makes somebody new the person with their address only when the issuer has proved it and may say so', async () => {
+    const email = 'ada@shop.example'
+    app().outside.set(email, { userId: member.userId, memberOf: world.organizationId })
+    expect((await call(await rsa.sign({ sub: 'new-1', email }))).status).toBe(401)
+    expect((await call(await rsa.sign({ sub: 'new-2', email, email_verified: 'true' }))).status).toBe(401)
+    expect((await call(await rsa.sign({ sub: 'new-3', email, email_verified: true }))).status).toBe(200)
+    const shop = world.organizationId
+    expect((await call(await ec.sign({ sub: 'new-4', email, email_verified: true, shop }))).status).toBe(401)
+  })
+})
