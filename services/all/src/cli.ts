@@ -3,6 +3,7 @@ import { addAudit } from './commands/audit.ts'
 import { addDead } from './commands/dead.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addKeep } from './commands/keep.ts'
+import { addMail } from './commands/mail.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addReceipts } from './commands/receipts.ts'
 import { addReplay } from './commands/replay.ts'
@@ -70,6 +71,7 @@ function program(context: Context): Command {
   addReplay(parley, context)
   addAudit(parley, context)
   addDoctor(parley, context)
+  addMail(parley, context)
   addMigrate(parley, context)
   addKeep(parley, context)
   for (const command of withChildren(parley)) command.copyInheritedSettings(parley)
@@ -86,6 +88,7 @@ Examples:
   parley start --split                  the same services as processes of their own, as in production
   parley say "Où en est ma commande ?"  write as a customer, see the answer and how it came about
   parley why <id>                       what led to what, for a message, event or receipt
+  parley mail                           mail that was written here, with its links
   parley dead list                      what could not be handled, and why
   parley doctor                         what is wrong here, and what to do about it
 

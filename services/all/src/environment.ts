@@ -21,6 +21,8 @@ export function environmentFor(options: {
     INBOX_SUPPRESSION_KEY: state.suppressionKey,
     // Connections are dear on a laptop, and all services share one server.
     DATABASE_POOL: '8',
+    // There is no mail server here: `parley mail` shows what was written.
+    ACCOUNTS_DEV_MAIL: 'true',
     ...given,
     NATS_URL: options.natsUrl,
     ...options.natsLogin,
