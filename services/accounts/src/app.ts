@@ -11,6 +11,8 @@ import {
   type ServiceDatabase,
 } from '@parley/runtime'
 import { z } from 'zod'
+import { originList } from './connection-origins.ts'
+import { openTester, type Tester } from './connection-tests/test-connection.ts'
 import { type AccessTokens, openAccessTokens } from './access-tokens.ts'
 import { answerIdentity } from './answers.ts'
 import { keepSigningKeys, rotateSigningKeysRef } from './db/signing-keys.ts'
@@ -42,6 +44,10 @@ export const AccountsConfig = z.object({
   /** A session ends after this many days, used or not; and after this many without use. */
   ACCOUNTS_SESSION_DAYS: number(30, { min: 1, max: 365 }),
   ACCOUNTS_IDLE_DAYS: number(7, { min: 1, max: 365 }),
+  /** Addresses, not public ones, that connections may name: simulators, servers of one's own. `https://ai.internal,smtp://mail.internal:587` */
+  ACCOUNTS_CONNECTION_ORIGINS: originList,
+  /** Where providers reach our webhooks; unset: at ACCOUNTS_PUBLIC_URL. */
+  ACCOUNTS_WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
 })
 export type AccountsConfig = z.infer<typeof AccountsConfig>
 
@@ -53,6 +59,10 @@ export interface App {
   accessTokens: AccessTokens
   /** Undefined when the operator has set up no mail server. */
   mailer: Mailer | undefined
+  /** Tries credentials of outside systems. */
+  tester: Tester
+  /** What the addresses of webhooks begin with. */
+  webhookOrigin: string
   now(): Date
 }
 
@@ -71,6 +81,8 @@ export async function openApp({ config, database, now, answer }: OpenContext<DB,
     passwords: openPasswords(),
     accessTokens: openAccessTokens({ database, keys, issuer: config.ACCOUNTS_ISSUER, now }),
     mailer: config.ACCOUNTS_SMTP_URL && openMailer(config.ACCOUNTS_SMTP_URL.reveal()),
+    tester: openTester(config.ACCOUNTS_CONNECTION_ORIGINS, now),
+    webhookOrigin: (config.ACCOUNTS_WEBHOOK_URL ?? config.ACCOUNTS_PUBLIC_URL).replace(/\/+$/, ''),
     now,
   }
 }

@@ -1,4 +1,5 @@
 import {
+  connectionChanged,
   keyChanged,
   sessionRevoked,
   signingKeyChanged,
@@ -15,6 +16,13 @@ import {
 } from '@parley/contracts'
 import { defineService } from '@parley/runtime'
 import { AccountsConfig, openApp } from './app.ts'
+import { noteConnectionReport } from './handlers/note-connection-report.ts'
+import { rewrapKeys } from './jobs/rewrap-keys.ts'
+import { testConnection } from './jobs/test-connection.ts'
+import { connections } from './migrations/004-connections.ts'
+import { patchConnection, postConnectionTest, postConnectionWebhook } from './routes/connection-changes.ts'
+import { deleteConnection, getConnection, getConnections, postConnection } from './routes/connections.ts'
+import { getRewrap, postRewrap, rotateEncryptionKey } from './routes/encryption-keys.ts'
 import { doors } from './doors.ts'
 import { getAudit, getAuditVerification } from './routes/audit.ts'
 import { answerMailRequest } from './jobs/answer-mail-request.ts'
@@ -129,6 +137,16 @@ export const accounts = defineService({
     patchNotificationPreferences,
     postOperatorOrganization,
     patchOperatorOrganization,
+    postConnection,
+    getConnections,
+    getConnection,
+    patchConnection,
+    postConnectionTest,
+    postConnectionWebhook,
+    deleteConnection,
+    rotateEncryptionKey,
+    postRewrap,
+    getRewrap,
     getAudit,
     getAuditVerification,
     getUsage,
@@ -143,9 +161,29 @@ export const accounts = defineService({
     getTransactions,
     getTransaction,
   ],
-  handlers: [keepChange, keepRead, meterMessages, meterConversations, meterTurns, billOrganization, rebillOrganization],
-  jobs: [sendMail, answerMailRequest, rotateSigningKeys, forgetOldSignIns, sealAudit, lookAtUsage, closeMonth, renewSubscription],
-  migrations: [peopleAndSessions, organizationsAndMembers, apiKeysAndPreferences, plansAndUsage, audit],
+  handlers: [
+    noteConnectionReport,
+    keepChange,
+    keepRead,
+    meterMessages,
+    meterConversations,
+    meterTurns,
+    billOrganization,
+    rebillOrganization,
+  ],
+  jobs: [
+    testConnection,
+    rewrapKeys,
+    sendMail,
+    answerMailRequest,
+    rotateSigningKeys,
+    forgetOldSignIns,
+    sealAudit,
+    lookAtUsage,
+    closeMonth,
+    renewSubscription,
+  ],
+  migrations: [peopleAndSessions, organizationsAndMembers, apiKeysAndPreferences, connections, plansAndUsage, audit],
   states: [
     signingKeyChanged,
     sessionRevoked,
@@ -156,13 +194,17 @@ export const accounts = defineService({
     memberChanged,
     memberRemoved,
     keyChanged,
+    connectionChanged,
     subscriptionChanged,
     usageRecorded,
     usageLimitReached,
     allowanceChanged,
   ],
   open: openApp,
-  close: async (app) => app.mailer?.close(),
+  async close(app) {
+    app.mailer?.close()
+    await app.tester.close()
+  },
   pluginPaths: ['/.well-known/jwks.json', '/v1/audit/export', '/v1/payment-webhooks'],
   plugin: doors,
 })

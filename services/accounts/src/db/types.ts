@@ -1,5 +1,6 @@
 import type { Actor, MemberStatus, OrganizationRecord, Permission, Role } from '@parley/contracts'
 import type { ColumnType } from 'kysely'
+import type { ConnectionTables } from './connection-tables.ts'
 import type { PlanTables } from './plan-tables.ts'
 import type { PeopleTables } from './people-types.ts'
 import type { InvitationStatus } from '../rules/invitation.ts'
@@ -183,7 +184,7 @@ export interface UserPreferences {
   updatedAt: Generated<Timestamp>
 }
 
-export interface DB extends PeopleTables, PlanTables {
+export interface DB extends PeopleTables, PlanTables, ConnectionTables {
   auditEntries: AuditEntries
   auditUnsealed: AuditUnsealed
   auditChain: AuditChain

@@ -1,0 +1,91 @@
+import { installationId } from '@parley/contracts'
+import { AppError, type Caller } from '@parley/runtime'
+import { z } from 'zod'
+import { type App, route } from '../app.ts'
+import { changeConnection, lockConnections, opened, sealedColumns } from '../db/connections.ts'
+import { countHolders, replaceDataKey } from '../db/encryption-keys.ts'
+import { rewrapKeys } from '../jobs/rewrap-keys.ts'
+import { chosenOrganization } from '../manager.ts'
+
+export const rotateEncryptionKey = route({
+  method: 'POST',
+  path: '/v1/encryption-key/rotate',
+  summary: 'Give the organization a new data key, seal its credentials with it, and forget the old one.',
+  scope: 'connections:write',
+  perMinute: 6,
+  body: z.strictObject({}),
+  reply: z.object({
+    /** Null: nothing was ever sealed, so there is no key yet. */
+    version: z.int().nullable(),
+    resealed: z.int(),
+  }),
+  async run({ caller, app, commit }) {
+    const organizationId = chosenOrganization(caller)
+    return commit(async (tx, tools) => {
+      const replaced = await replaceDataKey(tx, app.keys, organizationId)
+      if (!replaced) return { version: null, resealed: 0 }
+      const { wrapped } = replaced.old
+      const { dataKey } = replaced.fresh
+      const connections = await lockConnections(tx, organizationId)
+      for (const connection of connections) {
+        const columns = sealedColumns(dataKey, connection.connectionId, opened(app.keys, connection, wrapped))
+        await changeConnection(tx, tools, connection, columns)
+      }
+      const { version } = dataKey
+      tools.audit({
+        resourceType: 'encryption_key',
+        resourceId: organizationId,
+        before: { version: version - 1 },
+        after: { version },
+      })
+      return { version, resealed: connections.length }
+    })
+  },
+})
+
+const Progress = z.object({
+  /** Organizations that have a data key. */
+  total: z.int(),
+  /** Those whose key is wrapped with another than the current installation key. 0: the old one can be taken out of the settings. */
+  remaining: z.int(),
+})
+
+export const postRewrap = route({
+  method: 'POST',
+  path: '/v1/operator/rewrap',
+  summary: 'After a change of PARLEY_SECRET_KEY: wrap every data key with the new one. Again changes nothing (operator).',
+  scope: 'ops:write',
+  perMinute: 6,
+  body: z.strictObject({}),
+  reply: Progress,
+  status: 202,
+  async run({ caller, app, from, requestId }) {
+    assertOperator(caller)
+    const call = { requestId, actor: caller.actor, from, action: 'POST /v1/operator/rewrap' }
+    return app.database.commit({ organizationId: installationId, correlationId: requestId, call }, async (tx, tools) => {
+      const counts = await countHolders(tx, app.keys)
+      if (counts.remaining > 0) tools.later(rewrapKeys, { after: null })
+      tools.audit({ resourceType: 'encryption_key', resourceId: installationId, before: null, after: { rewrap: counts } })
+      return counts
+    })
+  },
+})
+
+export const getRewrap = route({
+  method: 'GET',
+  path: '/v1/operator/rewrap',
+  summary: 'How many data keys still wait for the new PARLEY_SECRET_KEY (operator).',
+  scope: 'ops:read',
+  reply: Progress,
+  async run({ caller, app }) {
+    assertOperator(caller)
+    return progress(app)
+  },
+})
+
+const progress = (app: App) => app.database.read(installationId, (tx) => countHolders(tx, app.keys))
+
+/** Owners of an organization have the permission too, for their own dead letters; the installation is not theirs. */
+function assertOperator(caller: Caller): void {
+  if (caller.actor.kind !== 'operator') throw new AppError('forbidden', 'Only who runs the installation may do this.')
+}
