@@ -12,6 +12,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   hop: async () => (await import('./hop/hop.ts')).hop,
   turn: async () => (await import('./turn/turn.ts')).turn,
   peer: async () => (await import('./peer/peer.ts')).peer,
+  auth: async () => (await import('./auth/auth.ts')).auth,
 }
 
 const usage = `Usage: npm run bench [-- [NAME…] [--quick] [--profile]]

@@ -7,16 +7,16 @@ import { serveWorker } from './worker.ts'
 const digits = 10
 
 /** The text of a request with a number of its own, and the time, in the places the template leaves for them. */
-function requestMaker({ path, headers, body }: LoadTarget): (number: number) => string {
+function requestMaker({ method = 'POST', path, headers, body }: LoadTarget): (number: number) => string {
   const sample = body.replaceAll(/\{\{(n|now)\}\}/g, '0'.repeat(digits))
   const all = {
     host: '127.0.0.1',
-    'content-type': 'application/json',
+    ...(method === 'GET' ? {} : { 'content-type': 'application/json' }),
     ...headers,
-    'content-length': String(Buffer.byteLength(sample)),
+    ...(method === 'GET' ? {} : { 'content-length': String(Buffer.byteLength(sample)) }),
   }
   const head = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
-  const template = [`POST ${path} HTTP/1.1`, ...head, '', body].join('\r\n')
+  const template = [`${method} ${path} HTTP/1.1`, ...head, '', body].join('\r\n')
   let second = 0
   let parts: string[] = []
   return (number) => {

@@ -3,6 +3,8 @@ import type { Stage } from './stage.ts'
 /** Where the load goes. In the body, `{{n}}` becomes a number of ten digits, another one for each request, and `{{now}}` the seconds since 1970. ASCII only. */
 export interface LoadTarget {
   url: string
+  /** Default POST. */
+  method?: 'GET' | 'POST'
   path: string
   headers: Record<string, string>
   body: string
