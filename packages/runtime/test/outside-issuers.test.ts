@@ -95,6 +95,13 @@ describe('a token of another issuer', () => {
     expect((await call(await rsa.sign(), '/v1/who')).body).toMatchObject({ userId: member.userId, sessionId: null })
   })
 
+  test('was proved when its issuer says so, and at no time that anybody knows when it does not', async () => {
+    const authTime = nowSeconds() - 3_600
+    expect((await call(await rsa.sign({ auth_time: authTime }), '/v1/who')).body.authenticatedAt).toBe(authTime * 1000)
+    for (const auth_time of [undefined, 'yesterday'])
+      expect((await call(await rsa.sign({ auth_time }), '/v1/who')).body.authenticatedAt).toBeNull()
+  })
+
   test('names the organization by the claim that the operator chose, and is refused without it', async () => {
     expect((await call(await ec.sign({ shop: world.organizationId }))).status).toBe(200)
     expect((await call(await ec.sign({ shop: world.otherOrganizationId }))).status).toBe(403)

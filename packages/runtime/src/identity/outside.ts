@@ -65,15 +65,16 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
       const organization = organizationClaim === undefined ? undefined : payload[organizationClaim]
       // A claim that should name the organization and does not is not a reason to choose another one.
       const organizationId = organizationClaim === undefined ? null : z.uuid().safeParse(organization).data
-      const authenticatedAt = z.int().safeParse(payload['auth_time'] ?? payload.iat).data
-      if (organizationId === undefined || authenticatedAt === undefined || !payload.sub || payload.sub.length > 256)
+      // Not `iat`: a token that was renewed is young, and its owner may have signed in a week ago. Nobody knows is not recently.
+      const authenticatedAt = z.int().safeParse(payload['auth_time']).data
+      if (organizationId === undefined || !payload.sub || payload.sub.length > 256)
         throw new TokenRefused('its claims say too little')
       return {
         kid: null,
         subject: { issuer: name, subject: payload.sub, email: linkByEmail ? provenEmail(payload) : null },
         organizationId,
         sessionId: null,
-        authenticatedAt: authenticatedAt * 1000,
+        authenticatedAt: authenticatedAt === undefined ? null : authenticatedAt * 1000,
         expiresAtMs: (payload.exp ?? 0) * 1000,
       }
     },

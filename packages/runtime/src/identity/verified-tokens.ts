@@ -16,7 +16,8 @@ export interface VerifiedToken {
   subject: { userId: string } | OutsideSubject
   organizationId: string | null
   sessionId: string | null
-  authenticatedAt: number
+  /** Null when the issuer does not say. */
+  authenticatedAt: number | null
   expiresAtMs: number
 }
 
