@@ -77,6 +77,15 @@ describe('turning it on', () => {
     expect(all).not.toContain(person.secret.toString('hex'))
     for (const code of person.recoveryCodes) expect(all).not.toContain(code)
   })
+
+  test('gives recovery codes that nobody finds from their hashes: five random bits a letter, 112 at least', async () => {
+    const { recoveryCodes } = await joinWithSecondFactor()
+    for (const code of recoveryCodes) {
+      const letters = code.replaceAll('-', '')
+      expect(letters).toMatch(/^[0-9a-hjkmnp-tv-z]+$/)
+      expect(letters.length * 5).toBeGreaterThanOrEqual(112)
+    }
+  })
 })
 
 describe('signing in with it', () => {
