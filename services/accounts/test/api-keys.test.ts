@@ -171,6 +171,13 @@ describe('a key', () => {
     ])
   })
 
+  test('is revoked once, however many ask at the same moment', async () => {
+    const { keyId } = await made()
+    const answers = await Promise.all(Array.from({ length: 8 }, () => on(owner, keyId, 'revoke')))
+    expect(answers.map(({ body }) => body.revision)).toEqual(answers.map(() => 2))
+    expect(await recordsOf(keyId)).toHaveLength(2)
+  })
+
   test('is nobody’s of another organization', async () => {
     const { keyId } = await made()
     const other = await people.organization('Other')

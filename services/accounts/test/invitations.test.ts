@@ -137,6 +137,20 @@ describe('an invitation', () => {
     expect(joined).toMatchObject([{ data: { role: 'viewer', status: 'active', revision: 3 } }])
   })
 
+  test('that is withdrawn and accepted at the same moment is one or the other', async () => {
+    for (let round = 0; round < 10; round++) {
+      const { guest, token, invitationId } = await invited()
+      const [taken, revoked] = await Promise.all([
+        accept(guest, token),
+        owner.call('POST', `/v1/invitations/${invitationId}/revoke`, {}),
+      ])
+      expect([
+        [200, 409],
+        [410, 200],
+      ]).toContainEqual([taken.status, revoked.status])
+    }
+  })
+
   test('does not lift a suspension that came after it', async () => {
     const { guest, token } = await invited()
     await world.sql(
@@ -186,6 +200,14 @@ describe('who invites', () => {
     for (const what of ['resend', 'revoke'])
       expect((await other.owner.call('POST', `/v1/invitations/${invitationId}/${what}`, {})).status).toBe(404)
     expect((await other.owner.call('GET', '/v1/invitations')).body).toMatchObject({ total: 0, items: [] })
+  })
+
+  test('may invite many, one after the other and again', async () => {
+    // More often than Postgres plans a statement anew for each call: from then on it has one plan for all.
+    for (let i = 0; i < 60; i++) {
+      const answer = await owner.call('POST', '/v1/invitations', { email: `guest-${i % 50}@example.com`, role: 'viewer' })
+      expect(answer.status).toBe(i < 50 ? 201 : 409)
+    }
   })
 
   test('sends a hundred a day at most', async () => {

@@ -24,12 +24,17 @@ export async function insertInvitation(
   organizationId: string,
   fresh: NewInvitation,
 ): Promise<Invitation | undefined> {
-  return tx
-    .insertInto('invitations')
-    .values({ organizationId, ...fresh })
-    .onConflict((conflict) => conflict.columns(['organizationId', 'email']).where('status', '=', 'pending').doNothing())
-    .returningAll()
-    .executeTakeFirst()
+  return (
+    tx
+      .insertInto('invitations')
+      .values({ organizationId, ...fresh })
+      // Written out: as a parameter, Postgres could not tell that it means this partial index once the statement has a generic plan.
+      .onConflict((conflict) =>
+        conflict.columns(['organizationId', 'email']).where('status', '=', sql.lit('pending')).doNothing(),
+      )
+      .returningAll()
+      .executeTakeFirst()
+  )
 }
 
 /** Writes down that invitations to this address have run out, so that it can be invited anew. */

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { route } from '../app.ts'
 import { type ApiKey, countActiveKeys, findKey, insertKey, listKeys, lockKey, revokeKey, updateKey } from '../db/api-keys.ts'
 import { lockMembers } from '../db/members.ts'
-import { lockOrganization } from '../db/organizations.ts'
+import { findOrganization } from '../db/organizations.ts'
 import type { ApiKeys } from '../db/types.ts'
 import { managerOf } from '../manager.ts'
 import { Line } from '../organization-fields.ts'
@@ -78,8 +78,8 @@ export const postApiKey = route({
     const keyId = createOrganizationKeyId(organizationId)
     const { key, hash, lastFour } = createKeySecret(keyId)
     const stored = await commit(async (tx, tools) => {
-      // Locked, so that two calls at once cannot both be the last one that fits.
-      if (!(await lockOrganization(tx, organizationId))) throw new AppError('not_found', 'There is no such organization.')
+      if (!(await findOrganization(tx, organizationId))) throw new AppError('not_found', 'There is no such organization.')
+      // The owners are locked with it, so that two calls at once cannot both be the last one that fits.
       const { permissions } = managerOf(caller, await lockMembers(tx, organizationId, own(caller)))
       assertWithin(permissions, body.scopes)
       if ((await countActiveKeys(tx, organizationId)) >= mostKeys)
