@@ -3,7 +3,8 @@ import { z } from 'zod'
 import type { App } from './app.ts'
 import { countTry, forgiveTry, personSubject } from './attempts.ts'
 import type { User } from './db/users.ts'
-import { normalPassword, refusePassword } from './rules/password.ts'
+import { organizationsOf } from './organizations-of.ts'
+import { normalPassword, type PasswordOwner, refusePassword } from './rules/password.ts'
 
 /** Any password that could be one: whether it may be chosen is another question. */
 export const PasswordInput = z.string().min(1).max(512)
@@ -15,16 +16,16 @@ export const TokenInput = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'is not a toke
 export const CodeInput = z.string().trim().min(6).max(40)
 
 /** Throws AppError `invalid` with the reason why nobody should choose this password. */
-export function requireGoodPassword(
-  password: string,
-  person: { email: string; names?: readonly (string | null)[] },
-  field: string,
-): void {
+export function requireGoodPassword(password: string, person: PasswordOwner, field: string): void {
   const problem = refusePassword(password, person)
   if (problem !== undefined) throw new AppError('invalid', `${field}: ${problem}`, { details: [{ field, problem }] })
 }
 
-export const namesOf = ({ firstName, lastName, displayName }: User) => [firstName, lastName, displayName]
+/** What is known of somebody who chooses a password. */
+export async function passwordOwner(app: App, { userId, email, firstName, lastName, displayName }: User): Promise<PasswordOwner> {
+  const organizations = (await organizationsOf(app.database, userId)).map(({ name }) => name)
+  return { email, names: [firstName, lastName, displayName], organizations }
+}
 
 /** Somebody who signed in so recently needs no second proof where they have no password to give. */
 const freshMs = 10 * 60_000

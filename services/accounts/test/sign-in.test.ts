@@ -70,6 +70,11 @@ describe('signing up', () => {
 
   test.each([
     ['a common password', { password: 'azertyuiop' }, 'tried first'],
+    [
+      'a password of the organization’s name',
+      { password: 'petales-et-tiges', organizationName: 'Pétales & Tiges' },
+      'organization',
+    ],
     ['a short one', { password: 'seven77' }, 'at least 8'],
     ['an unknown field', { role: 'owner' }, 'role'],
     ['no address', { email: 'nobody' }, 'email'],
@@ -274,4 +279,7 @@ describe('a forgotten password', () => {
 test('the mailbox opens for an operator only', async () => {
   expect((await world.call('GET', '/v1/dev/mail', { key: null })).status).toBe(401)
   expect((await world.call('GET', '/v1/dev/mail')).status).toBe(200)
+  // An owner may everything in their organization, and this is everybody's mail.
+  const { accessToken } = await people.join({ organizationName: 'Curious' })
+  expect((await people.as(accessToken, 'GET', '/v1/dev/mail')).status).toBe(403)
 })

@@ -3,7 +3,7 @@ import { AppError } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { commitForAll, memberActor } from '../as-installation.ts'
-import { namesOf, PasswordInput, proveAgain, requireGoodPassword, TokenInput } from '../credentials.ts'
+import { PasswordInput, passwordOwner, proveAgain, requireGoodPassword, TokenInput } from '../credentials.ts'
 import { forgetDevices } from '../db/known-devices.ts'
 import { spendOneTimeTokens, takeOneTimeToken } from '../db/one-time-tokens.ts'
 import { endSessions } from '../db/sessions.ts'
@@ -44,7 +44,7 @@ export const redeemPasswordReset = route({
     const { userId } = await requireLink(app, 'password_reset', body.token)
     const user = userId === null ? undefined : await app.database.read(installationId, (tx) => findUser(tx, userId))
     if (user === undefined || user.status !== 'active') throw linkIsOver()
-    requireGoodPassword(body.newPassword, { email: user.email, names: namesOf(user) }, 'body.newPassword')
+    requireGoodPassword(body.newPassword, await passwordOwner(app, user), 'body.newPassword')
     const passwordHash = await app.passwords.hash(normalPassword(body.newPassword))
     const what = { action: 'POST /v1/auth/password-reset/redeem', actor: memberActor(user.userId) }
     const sessionsEnded = await commitForAll(call, what, async (tx, tools) => {
@@ -82,7 +82,7 @@ export const changePassword = route({
     const user = await app.database.read(installationId, (tx) => findUser(tx, userId))
     if (user === undefined) throw new AppError('not_found', 'There is no such person.')
     await proveAgain(app, caller, user, body.currentPassword)
-    requireGoodPassword(body.newPassword, { email: user.email, names: namesOf(user) }, 'body.newPassword')
+    requireGoodPassword(body.newPassword, await passwordOwner(app, user), 'body.newPassword')
     const passwordHash = await app.passwords.hash(normalPassword(body.newPassword))
     const sessionsEnded = await commitForAll(call, { action: 'POST /v1/me/password' }, async (tx, tools) => {
       const now = app.now()

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { route } from '../app.ts'
 import { accountSubject, addressSubject, countTry, deviceSubject, forgiveTry, returnTry } from '../attempts.ts'
 import { commitForAll, commitIn, memberActor } from '../as-installation.ts'
-import { CodeInput, namesOf, PasswordInput, requireGoodPassword, TokenInput } from '../credentials.ts'
+import { CodeInput, PasswordInput, passwordOwner, requireGoodPassword, TokenInput } from '../credentials.ts'
 import { isKnownDevice } from '../db/known-devices.ts'
 import { spendOneTimeTokens, takeOneTimeToken } from '../db/one-time-tokens.ts'
 import { findUser, findUserByEmail, lockUser, updateUser, type User } from '../db/users.ts'
@@ -112,7 +112,7 @@ export const signIn = route({
             details: { reason: 'password_change_required' },
           })
         }
-        requireGoodPassword(body.newPassword, { email: person.email, names: namesOf(person) }, 'body.newPassword')
+        requireGoodPassword(body.newPassword, await passwordOwner(app, person), 'body.newPassword')
         if (normalPassword(body.newPassword) === normalPassword(body.password))
           throw new AppError('invalid', 'body.newPassword: It must be another one than before.')
         return app.passwords.hash(normalPassword(body.newPassword))

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { isCommon } from './common-passwords.ts'
 import { normalPassword, refusePassword } from './password.ts'
 
-const person = { email: 'zoe.martin@example.org', names: ['Zoé', 'Martin', null] }
+const person = { email: 'zoe.martin@example.org', names: ['Zoé', 'Martin', null], organizations: ['Fleurs du Midi'] }
 
 describe('a password', () => {
   test.each([
@@ -26,7 +26,15 @@ describe('a password', () => {
     ['a short piece again and again', 'xy1xy1xy1xy1', 'tried first'],
     ['the name before the @', 'my-ZOE.martin-key', 'your name'],
     ['the family name', 'gloomy-martin-77', 'your name'],
+    ['a word of the organization', 'les-FLEURS-2026', 'your organization'],
+    ['another word of it', 'minuit à midi et demi', 'your organization'],
+    ['this service', 'my.Parley.account', 'this service'],
   ])('is refused when it is %s', (_why, password, words) => expect(refusePassword(password, person)).toContain(words))
+
+  test('is refused for a word of a name of several', () => {
+    expect(refusePassword('gloomy-martin-77', { email: 'z@example.org', names: ['Zoé Martin'] })).toContain('your name')
+    expect(refusePassword('the duke of Zog', { email: 'zo@example.org', names: ['Al de Zo'] })).toBeUndefined()
+  })
 
   test('counts characters, not bytes: 8 emoji are enough, 4 are not', () => {
     expect(refusePassword('🔑🐴🔋📎', person)).toContain('at least 8')

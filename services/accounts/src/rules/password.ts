@@ -9,20 +9,31 @@ export const longestPassword = 128
  */
 export const normalPassword = (password: string): string => password.normalize('NFKC')
 
+/** Words of this service itself, for docs/security.md; words of the person and of their organizations come on top. */
+export const contextWords: readonly string[] = ['parley']
+
+/** Whom a password would be for: what somebody who knows them guesses first. */
+export interface PasswordOwner {
+  email: string
+  names?: readonly (string | null)[]
+  organizations?: readonly string[]
+}
+
+/** The words of some names; short ones (`al`, `jo`, `the`) are in half of all words. */
+const wordsOf = (names: readonly (string | null)[]): string[] =>
+  names.flatMap((name) => (name ?? '').toLowerCase().split(/[^\p{L}\p{N}]+/u)).filter((word) => word.length >= 4)
+
 /** Why a password must not be taken, in a sentence for who chose it; undefined when it may. No kinds of character are asked for. */
-export function refusePassword(
-  password: string,
-  person: { email: string; names?: readonly (string | null)[] },
-): string | undefined {
+export function refusePassword(password: string, { email, names = [], organizations = [] }: PasswordOwner): string | undefined {
   const text = normalPassword(password)
   const length = Array.from(text).length
   if (length < shortestPassword) return `It must have at least ${shortestPassword} characters.`
   if (length > longestPassword) return `It must have at most ${longestPassword} characters.`
   if (isCommon(text)) return 'It is one of the passwords that are tried first.'
   const lower = text.toLowerCase()
-  const own = [person.email, person.email.split('@')[0] ?? '', ...(person.names ?? [])]
-  // Short parts (`al`, `jo`) are in half of all words.
-  if (own.some((part) => part !== null && part.length >= 4 && lower.includes(part.toLowerCase())))
-    return 'It must not contain your name or e-mail address.'
+  const own = [email, email.split('@')[0] ?? ''].map((part) => part.toLowerCase()).filter((part) => part.length >= 4)
+  if ([...own, ...wordsOf(names)].some((word) => lower.includes(word))) return 'It must not contain your name or e-mail address.'
+  if ([...contextWords, ...wordsOf(organizations)].some((word) => lower.includes(word)))
+    return 'It must not contain a word of the name of your organization or of this service.'
   return undefined
 }
