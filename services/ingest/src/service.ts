@@ -23,9 +23,11 @@ import { defineService } from '@parley/runtime'
 import { IngestConfig, openApp } from './app.ts'
 import { webhookDoor } from './door/plugin.ts'
 import { eraseCustomer } from './handlers/erase-customer.ts'
+import { openSource } from './handlers/open-source.ts'
 import { eraseEvents } from './jobs/erase-events.ts'
 import { eraseUnsorted } from './jobs/erase-unsorted.ts'
 import { sourcesAndReceipts } from './migrations/001-sources-and-receipts.ts'
+import { sourcesOfConnections } from './migrations/002-sources-of-connections.ts'
 import { getReceipt, getReceipts, postReplay } from './routes/receipts.ts'
 import { createSource, deleteSource, getSources, rotateSource } from './routes/webhook-sources.ts'
 
@@ -34,9 +36,9 @@ export const ingest = defineService({
   summary: 'The door: takes webhooks, verifies and stores them, answers fast, and states what they say.',
   config: IngestConfig,
   routes: [getReceipts, getReceipt, postReplay, createSource, getSources, rotateSource, deleteSource],
-  handlers: [eraseCustomer],
+  handlers: [eraseCustomer, openSource],
   jobs: [eraseUnsorted, eraseEvents],
-  migrations: [sourcesAndReceipts],
+  migrations: [sourcesAndReceipts, sourcesOfConnections],
   states: [
     messageReceived,
     messageEdited,

@@ -1,7 +1,7 @@
 import type { ProviderName } from '@parley/contracts'
 import type { WebhookSecrets } from '@parley/providers/webhook'
-import { openText, type SealedPlace, type SealingKeys, sealText, type Tx } from '@parley/runtime'
-import { sql, type Selectable, type Updateable } from 'kysely'
+import { isSealedWithOldKey, openText, type SealedPlace, type SealingKeys, sealText, type Tx } from '@parley/runtime'
+import { type Insertable, sql, type Selectable, type Updateable } from 'kysely'
 import { validSecrets } from '../rules/source-secrets.ts'
 import type { DB, SourceStatus, WebhookSources } from './types.ts'
 
@@ -26,6 +26,57 @@ export function sealSourceSecret(
 ): string {
   return sealText(keys, placeOf(organizationId, id, column), secret)
 }
+
+/** The columns of one secret of a source. */
+interface SealedSecret {
+  current: string | null
+  previous: string | null
+  rotatedAt: Date | null
+}
+
+/**
+ * The columns of a secret whose value is `secret` from now on: the one before it is good for as long as a rotation lasts. What is sealed
+ * with the installation's key of before is sealed anew, so that this key can be taken out.
+ */
+export function sealedAnew(
+  keys: SealingKeys,
+  organizationId: string,
+  id: string,
+  column: SealedColumn,
+  secret: string | undefined,
+  source: Source | undefined,
+  at: Date,
+): SealedSecret {
+  const place = placeOf(organizationId, id, column)
+  const before = { sealed_header: headerOf, sealed_signing: signingOf }[column](source)
+  const refreshed = (sealed: string | null) =>
+    sealed === null || !isSealedWithOldKey(keys, sealed) ? sealed : sealText(keys, place, openText(keys, place, sealed))
+  const current = refreshed(before.current)
+  if ((current === null ? undefined : openText(keys, place, current)) === secret) {
+    return { current, previous: refreshed(before.previous), rotatedAt: before.rotatedAt }
+  }
+  return { current: secret === undefined ? null : sealText(keys, place, secret), previous: current, rotatedAt: at }
+}
+
+const headerOf = (source: Source | undefined): SealedSecret => ({
+  current: source?.sealedHeaderCurrent ?? null,
+  previous: source?.sealedHeaderPrevious ?? null,
+  rotatedAt: source?.headerRotatedAt ?? null,
+})
+const signingOf = (source: Source | undefined): SealedSecret => ({
+  current: source?.sealedSigningCurrent ?? null,
+  previous: source?.sealedSigningPrevious ?? null,
+  rotatedAt: source?.signingRotatedAt ?? null,
+})
+
+/** A closed source: nothing of it opens or proves anything. */
+export const wiped = {
+  tokenHash: null,
+  sealedHeaderCurrent: null,
+  sealedHeaderPrevious: null,
+  sealedSigningCurrent: null,
+  sealedSigningPrevious: null,
+} as const
 
 /** The secrets that are good at `now`, open. */
 export function openSourceSecrets(keys: SealingKeys, source: Source, now: Date): WebhookSecrets {
@@ -53,18 +104,11 @@ export async function findSourceByToken(tx: Tx<DB>, organizationId: string, toke
     .executeTakeFirst()
 }
 
-export interface NewSource {
-  id: string
-  provider: ProviderName
-  accountId: string | null
-  name: string
-  tokenHash: Buffer
-  headerName: string | null
-  sealedHeaderCurrent: string | null
-  sealedSigningCurrent: string | null
-}
-
-export async function insertSource(tx: Tx<DB>, organizationId: string, source: NewSource): Promise<Source> {
+export async function insertSource(
+  tx: Tx<DB>,
+  organizationId: string,
+  source: Omit<Insertable<WebhookSources>, 'organizationId'>,
+): Promise<Source> {
   return tx
     .insertInto('webhookSources')
     .values({ organizationId, ...source })

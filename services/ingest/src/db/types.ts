@@ -24,6 +24,8 @@ export interface WebhookSources {
   signingRotatedAt: Timestamp | null
   status: Generated<SourceStatus>
   lastReceivedAt: Timestamp | null
+  connectionId: string | null
+  connectionRevision: number | null
   createdAt: Generated<Timestamp>
   updatedAt: Generated<Timestamp>
 }

@@ -41,6 +41,8 @@ function rowOf(): Source | undefined {
     signingRotatedAt: null,
     status: 'active',
     lastReceivedAt: null,
+    connectionId: null,
+    connectionRevision: null,
     createdAt: new Date(0),
     updatedAt: new Date(0),
   }

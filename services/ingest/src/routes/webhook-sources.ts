@@ -4,7 +4,7 @@ import { AppError, type SealingKeys } from '@parley/runtime'
 import type { Updateable } from 'kysely'
 import { z } from 'zod'
 import { route } from '../app.ts'
-import { insertSource, listSources, lockSource, sealSourceSecret, type Source, updateSource } from '../db/sources.ts'
+import { insertSource, listSources, lockSource, sealSourceSecret, type Source, updateSource, wiped } from '../db/sources.ts'
 import type { WebhookSources } from '../db/types.ts'
 import { needsOf } from '../rules/source-secrets.ts'
 import { hashToken, makeToken } from '../token.ts'
@@ -20,6 +20,8 @@ const SourceView = z.object({
   status: Status,
   headerName: z.string().nullable(),
   hasSigningSecret: z.boolean(),
+  /** The connection that it was opened for, and is changed with; null: it stands by itself. */
+  connectionId: Id.nullable(),
   /** To the minute. */
   lastReceivedAt: Timestamp.nullable(),
   createdAt: Timestamp,
@@ -118,8 +120,7 @@ export const rotateSource = route({
     const token = makeToken(organizationId, randomBytes(32))
     const header = newHeader(app.keys, organizationId, id)
     const rotated = await commit(async (tx, { audit }) => {
-      const source = await lockSource(tx, organizationId, id)
-      if (source === undefined) throw new AppError('not_found', 'No webhook source with that id.')
+      const source = own(await lockSource(tx, organizationId, id))
       if (source.status === 'disabled') throw new AppError('conflict', 'The source is disabled; open a new one.')
       // What was replaced is all there is to say of a secret.
       audit({ resourceType: 'webhook_source', resourceId: id, before: null, after: { replaced: body.what } })
@@ -165,22 +166,21 @@ export const deleteSource = route({
   reply: SourceView,
   async run({ params: { id }, caller, app, commit }) {
     const closed = await commit(async (tx, { audit }) => {
-      const source = await lockSource(tx, caller.organizationId, id)
-      if (source === undefined) throw new AppError('not_found', 'No webhook source with that id.')
+      const source = own(await lockSource(tx, caller.organizationId, id))
       audit({ resourceType: 'webhook_source', resourceId: id, before: audited(source), after: { status: 'disabled' } })
-      return updateSource(tx, caller.organizationId, id, {
-        status: 'disabled',
-        tokenHash: null,
-        sealedHeaderCurrent: null,
-        sealedHeaderPrevious: null,
-        sealedSigningCurrent: null,
-        sealedSigningPrevious: null,
-      })
+      return updateSource(tx, caller.organizationId, id, { ...wiped, status: 'disabled' })
     })
     app.sources.clear()
     return view(closed)
   },
 })
+
+/** Throws AppError for a source that is not there, or not to be changed here: its connection would undo the change. */
+function own(source: Source | undefined): Source {
+  if (source === undefined) throw new AppError('not_found', 'No webhook source with that id.')
+  if (source.connectionId !== null) throw new AppError('conflict', 'The source belongs to a connection: change it there.')
+  return source
+}
 
 function newHeader(keys: SealingKeys, organizationId: string, id: string): { name: string; value: string; sealed: string } {
   const value = randomBytes(32).toString('base64url')
@@ -204,6 +204,7 @@ function view(source: Source): z.infer<typeof SourceView> {
     status: source.status,
     headerName: source.headerName,
     hasSigningSecret: source.sealedSigningCurrent !== null,
+    connectionId: source.connectionId,
     lastReceivedAt: source.lastReceivedAt?.toISOString() ?? null,
     createdAt: source.createdAt.toISOString(),
   }
