@@ -21,7 +21,7 @@ export const Locale = z
   .max(35)
   .refine((text) => canonicalLocale(text) !== undefined, 'must be a language tag, as fr-FR')
   .transform((text) => canonicalLocale(text) ?? text)
-export const OrganizationCurrency = Currency.refine(isCurrency, 'must be an ISO 4217 currency')
+const OrganizationCurrency = Currency.refine(isCurrency, 'must be an ISO 4217 currency')
 export const Email = z.email().max(254).toLowerCase()
 
 export const Phone = z

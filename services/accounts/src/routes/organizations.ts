@@ -22,7 +22,7 @@ import { organizationsOf } from '../organizations-of.ts'
 import { changedFields } from '../rules/changed.ts'
 import { onboardingSteps } from '../rules/onboarding.ts'
 
-export const OrganizationView = z.object({
+const OrganizationView = z.object({
   ...OrganizationRecord.shape,
   domain: z.string().nullable(),
   subdomain: z.string().nullable(),
@@ -154,7 +154,7 @@ function comparable(organization: Organization) {
   }
 }
 
-export function organizationView(organization: Organization): z.infer<typeof OrganizationView> {
+function organizationView(organization: Organization): z.infer<typeof OrganizationView> {
   const { domain, subdomain, website, contactName, contactEmail, contactPhone, billingEmail, address } = organization
   return {
     ...recordOf(organization),

@@ -1,6 +1,6 @@
 /** What a member can hear of. */
-export const notificationTopics = ['handovers', 'newConversations', 'usageWarnings', 'connectionErrors', 'weeklySummary'] as const
-export type NotificationTopic = (typeof notificationTopics)[number]
+const notificationTopics = ['handovers', 'newConversations', 'usageWarnings', 'connectionErrors', 'weeklySummary'] as const
+type NotificationTopic = (typeof notificationTopics)[number]
 export interface Ways {
   email: boolean
   sms: boolean
