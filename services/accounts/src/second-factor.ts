@@ -3,7 +3,7 @@ import { AppError, openText, type SealedPlace, sealText, type Tx } from '@parley
 import type { App } from './app.ts'
 import { takeRecoveryCode } from './db/recovery-codes.ts'
 import type { DB } from './db/types.ts'
-import { updateUser, type User } from './db/users.ts'
+import { takeTotpStep, type User } from './db/users.ts'
 import { matchStep } from './totp.ts'
 
 const placeOf = (userId: string): SealedPlace => ({
@@ -21,7 +21,7 @@ export const openTotp = (app: App, userId: string, sealed: string): Buffer =>
 
 export const hasSecondFactor = (user: User): boolean => user.totpConfirmedAt !== null
 
-/** Uses up a code of the authenticator app or a recovery code; undefined when it is neither. The person must be locked. */
+/** Uses up a code of the authenticator app or a recovery code; undefined when it is neither. Of two who send one code, one succeeds. */
 export async function takeSecondFactor(
   app: App,
   tx: Tx<DB>,
@@ -33,9 +33,7 @@ export async function takeSecondFactor(
   if (user.sealedTotp === null) return undefined
   const lastStep = user.totpLastStep === null ? null : Number(user.totpLastStep)
   const step = matchStep(openTotp(app, user.userId, user.sealedTotp), code, now, lastStep)
-  if (step === undefined) return undefined
-  await updateUser(tx, user.userId, { totpLastStep: step })
-  return 'totp'
+  return step !== undefined && (await takeTotpStep(tx, user.userId, step)) ? 'totp' : undefined
 }
 
 /** Said only to who knows the password or holds the link. */

@@ -76,3 +76,14 @@ export async function noteSignIn(tx: Tx<DB>, userId: string, at: Date, memberOf:
     .returningAll()
     .executeTakeFirstOrThrow()
 }
+
+/** Marks a time step of the second factor as used; false when it, or a later one, was used by then. */
+export async function takeTotpStep(tx: Tx<DB>, userId: string, step: number): Promise<boolean> {
+  const taken = await tx
+    .updateTable('users')
+    .set({ totpLastStep: step })
+    .where('userId', '=', userId)
+    .where((eb) => eb.or([eb('totpLastStep', 'is', null), eb('totpLastStep', '<', String(step))]))
+    .executeTakeFirstOrThrow()
+  return taken.numUpdatedRows === 1n
+}
