@@ -1,34 +1,18 @@
-import { relayRole, roleOf, schemaOf } from '@parley/runtime'
+import { relayRole, roleOf } from '@parley/runtime'
 import { startWorld, type World } from '@parley/runtime/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { allServices } from '../src/index.ts'
+import { full, insertSql, plant, readCatalogue, schemas, type Table } from './catalogue.ts'
 
 /**
- * Reads the catalogue, so that a new table is tested without anybody remembering it (reliability.md D25): two organizations with a
- * row in each table, and every service role tries to reach the other's.
+ * Every table is found in the catalogue, so that a new one is tested without anybody remembering it (reliability.md D25): two
+ * organizations with a row in each, and every service role tries to reach the other's.
  */
-interface Column {
-  name: string
-  type: string
-  needed: boolean
-}
-interface Table {
-  schema: string
-  name: string
-  tenant: boolean
-  /** By its comment: no update and no delete, not even of one's own. */
-  appendOnly: boolean
-  columns: Column[]
-  /** First allowed literal of each checked text column. */
-  allowed: Map<string, string>
-}
-
 let world: World
 let tables: Table[]
 const pools = new Map<string, pg.Pool>()
 const roles = allServices.map((service) => roleOf(service.name))
-const schemas = allServices.map((service) => schemaOf(service.name))
 
 beforeAll(async () => {
   world = await startWorld({ services: allServices, postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl'), idle: true })
@@ -38,9 +22,9 @@ beforeAll(async () => {
     pool.on('error', () => {})
     pools.set(role, pool)
   }
-  tables = await readCatalogue()
+  tables = await readCatalogue(world)
   for (const table of tables.filter((entry) => entry.tenant)) {
-    for (const organization of [world.organizationId, world.otherOrganizationId]) await plant(table, organization)
+    for (const organization of [world.organizationId, world.otherOrganizationId]) await plant(world, table, organization)
   }
 })
 afterAll(async () => {
@@ -48,81 +32,8 @@ afterAll(async () => {
   await world?.stop()
 })
 
-async function readCatalogue(): Promise<Table[]> {
-  const columns = await world.sql<{
-    schema: string
-    table: string
-    append_only: boolean
-    name: string
-    type: string
-    needed: boolean
-  }>(
-    `select n.nspname as schema, c.relname as table, coalesce(obj_description(c.oid, 'pg_class') = 'append-only', false) as append_only, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
-       (a.attnotnull or a.atttypid = 'text'::regtype) and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as needed
-     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
-     where n.nspname = any($1) and c.relkind in ('r', 'p') and not c.relispartition and a.attnum > 0 and not a.attisdropped
-       and c.relname not like 'kysely\\_%' order by 1, 2, a.attnum`,
-    [schemas],
-  )
-  const checks = await world.sql<{ schema: string; table: string; definition: string }>(
-    `select n.nspname as schema, c.relname as table, pg_get_constraintdef(k.oid) as definition
-     from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
-     where k.contype = 'c' and n.nspname = any($1)`,
-    [schemas],
-  )
-  const found = new Map<string, Table>()
-  for (const column of columns) {
-    const id = `${column.schema}.${column.table}`
-    const table: Table = found.get(id) ?? {
-      schema: column.schema,
-      name: column.table,
-      tenant: false,
-      appendOnly: column.append_only,
-      columns: [],
-      allowed: new Map(),
-    }
-    if (column.name === 'organization_id') table.tenant = true
-    table.columns.push(column)
-    found.set(id, table)
-  }
-  for (const { schema, table, definition } of checks) {
-    const list = /\(?(\w+) = (?:ANY \(ARRAY\[)?'([^']+)'/.exec(definition)
-    if (list) found.get(`${schema}.${table}`)?.allowed.set(list[1] as string, list[2] as string)
-  }
-  return [...found.values()]
-}
-
-const full = (table: Table) => `${table.schema}."${table.name}"`
 const tenants = () => tables.filter((table) => table.tenant)
 const ownerOf = (table: Table) => `parley_${table.schema}`
-
-function valueFor(table: Table, column: Column): string {
-  const allowed = table.allowed.get(column.name)
-  if (allowed !== undefined) return `'${allowed}'`
-  if (column.type === 'uuid') return 'gen_random_uuid()'
-  if (column.type.startsWith('timestamp')) return 'now()'
-  if (column.type === 'date') return 'current_date'
-  if (column.type === 'boolean') return 'false'
-  if (column.type === 'bytea') return `'\\x00'`
-  if (column.type.startsWith('json')) return `'{}'`
-  if (column.type.endsWith('[]')) return `'{}'`
-  if (/int|numeric|double|real/.test(column.type)) return '1'
-  return `'canary-' || gen_random_uuid()`
-}
-
-/** An insert with every needed column filled, and every text, because checks over several columns are about those. */
-function insertSql(table: Table, organization: string): string {
-  const columns = table.columns.filter((column) => column.needed || column.name === 'organization_id')
-  const values = columns.map((column) => (column.name === 'organization_id' ? `'${organization}'` : valueFor(table, column)))
-  return `insert into ${full(table)} (${columns.map((column) => column.name).join(', ')}) values (${values.join(', ')})`
-}
-
-/** Past triggers of foreign keys: one row per table is enough, whoever it would belong to. */
-async function plant(table: Table, organization: string): Promise<void> {
-  await world.sql(
-    `do $$ begin set local session_replication_role = replica; execute $q$${insertSql(table, organization)}$q$; end $$`,
-  )
-}
 
 type Seen = { rows: Record<string, unknown>[]; count: number } | { code: string }
 
@@ -256,7 +167,9 @@ describe('the catalogue', () => {
     const loose = await world.sql(
       `select k.conrelid::regclass::text as table, k.conname from pg_constraint k
        join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
-       where k.contype = 'f' and n.nspname = any($1) and not exists (
+       where k.contype = 'f' and n.nspname = any($1)
+         and exists (select 1 from pg_attribute a where a.attrelid in (k.conrelid, k.confrelid) and a.attname = 'organization_id' and not a.attisdropped)
+         and not exists (
          select 1 from unnest(k.conkey) key join pg_attribute a on a.attrelid = k.conrelid and a.attnum = key where a.attname = 'organization_id')`,
       [schemas],
     )
