@@ -64,13 +64,15 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       // In memory: a broker that was started anew has forgotten it.
       await upkeep.ensureCounters()
     }
+    let rebuiltAt = Number.NEGATIVE_INFINITY
     const line = watchLine(nc, log, () => {
+      // Events are lost while a server is away: after that, a loss is believable at once.
+      rebuiltAt = Number.NEGATIVE_INFINITY
       makeBoth().catch((error: unknown) =>
         log.warn({ err: error }, 'the streams could not be looked after; whoever misses one asks'),
       )
     })
     const asks = openAsks(nc, line, root, log)
-    let rebuiltAt = Number.NEGATIVE_INFINITY
 
     async function ensure(user: string, had: z.infer<typeof Had>): Promise<{ created: string }> {
       const created = await upkeep.ensure(unseen)

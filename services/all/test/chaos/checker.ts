@@ -233,7 +233,7 @@ async function checkStream(world: World, broken: string[]): Promise<void> {
 
 /** The ids under which events lie in the stream, read from its beginning. */
 export async function storedEventIds(world: World): Promise<Set<string>> {
-  const nc = await connect({ servers: world.broker.url })
+  const nc = await connect(world.broker.login)
   try {
     const manager = await jetstreamManager(nc)
     const { state } = await manager.streams.info(world.stream)

@@ -1,7 +1,9 @@
 import { type Nats, type Postgres, startNats, startPostgres } from '@parley/embedded'
+import { randomBytes } from 'node:crypto'
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { NatsLogins } from '../../src/nats-logins.ts'
 
 /** A database server that can be killed and comes back on the same data and port. */
 export interface DatabaseServer {
@@ -16,6 +18,8 @@ export interface DatabaseServer {
 /** A broker that can be killed and comes back on the same store and port. */
 export interface BrokerServer {
   readonly url: string
+  /** What a client is told to log in as one who may do everything, for whoever looks on or breaks things. */
+  readonly login: { servers: string; user: string; pass: string }
   readonly port: number
   readonly pid: number
   restart(how: 'stop' | 'kill', options?: { downMs?: number; store?: 'as it is' | 'empty' | 'as remembered' }): Promise<void>
@@ -46,16 +50,20 @@ export async function openDatabase(folder: string): Promise<DatabaseServer> {
   }
 }
 
-export async function openBroker(folder: string): Promise<BrokerServer> {
+/** With the logins of the services, as anywhere else, and one more. */
+export async function openBroker(folder: string, logins: NatsLogins): Promise<BrokerServer> {
   const storeFolder = join(folder, 'nats')
   const store = join(storeFolder, 'jetstream')
   const remembered = join(folder, 'nats-remembered')
   mkdirSync(storeFolder, { recursive: true })
-  let server: Nats = await startNats({ storeFolder })
+  const pass = randomBytes(18).toString('base64url')
+  const authorization = logins.authorization.replace('users: [', `users: [\n    { user: "onlooker", password: "${pass}" }`)
+  let server: Nats = await startNats({ storeFolder, authorization })
   const { url, port } = server
   return {
     url,
     port,
+    login: { servers: url, user: 'onlooker', pass },
     get pid() {
       return server.pid
     },
@@ -68,7 +76,7 @@ export async function openBroker(folder: string): Promise<BrokerServer> {
       if (wanted !== 'as it is') rmSync(store, { recursive: true })
       if (wanted === 'as remembered') cpSync(remembered, store, { recursive: true })
       await wait(downMs)
-      server = await startNats({ storeFolder, port })
+      server = await startNats({ storeFolder, port, authorization })
     },
     async freeze(ms) {
       process.kill(server.pid, 'SIGSTOP')

@@ -1,6 +1,6 @@
 import { type ModelSimulator, startModelSimulator } from '@parley/providers/model'
 import { startWhapiSimulator, type WhapiSimulator } from '@parley/providers/whapi'
-import { type CrashPlace, createKey, migrate, relayRole, roleOf } from '@parley/runtime'
+import { type CrashPlace, createKey, keeperName, migrate, openKeeper, openLog, relayRole, roleOf } from '@parley/runtime'
 import { startTcpProxy, type TcpProxy } from '@parley/runtime/testing'
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
@@ -12,14 +12,15 @@ import { type DatabaseAddress, ensureDatabase } from '../../src/database.ts'
 import { type Door, openDoor } from '../../src/door.ts'
 import type { State } from '../../src/home.ts'
 import { openLogSink } from '../../src/log-sink.ts'
+import { natsLogins } from '../../src/nats-logins.ts'
 import { provisionDemo } from '../../src/provision.ts'
 import { allServices } from '../../src/services.ts'
 import { type Replica, startSupervisor, type Supervisor } from '../../src/supervisor.ts'
 import { answerByRefs } from './refs.ts'
 import { type BrokerServer, type DatabaseServer, openBroker, openDatabase } from './servers.ts'
 
-export type ServiceName = 'ingest' | 'inbox' | 'agents' | 'notifier'
-export const serviceNames: readonly ServiceName[] = ['ingest', 'inbox', 'agents', 'notifier']
+export type ServiceName = 'accounts' | 'ingest' | 'inbox' | 'agents' | 'notifier'
+export const serviceNames: readonly ServiceName[] = ['accounts', 'ingest', 'inbox', 'agents', 'notifier']
 
 /** How a service's processes reach the servers; both pass through a proxy that can fail. */
 export interface Network {
@@ -75,7 +76,9 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
   }
 
   async function open(): Promise<World> {
-    const [database, broker] = await Promise.all([openDatabase(folder), openBroker(folder)])
+    const brokerPassword = randomBytes(18).toString('base64url')
+    const logins = natsLogins(allServices, 'evt', () => brokerPassword)
+    const [database, broker] = await Promise.all([openDatabase(folder), openBroker(folder, logins)])
     undo.push(
       () => database.stop(),
       () => broker.stop(),
@@ -123,10 +126,15 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       ...environment,
     }
 
+    const sink = openLogSink({ file: join(folder, 'parley.log'), verbose: false, say: () => {} })
+    undo.push(() => sink.close())
+    const keeperLog = openLog({ name: keeperName, level: shared['LOG_LEVEL'] ?? 'warn', destination: sink })
+    const keeper = await openKeeper(allServices, { ...shared, NATS_URL: broker.url, ...logins.of(keeperName) }, keeperLog)
+    undo.push(() => keeper.stop())
+
     const waiting = new Map<string, string[]>()
     const armed = new Map<Replica, string>()
     const deaths: { service: string; how: string; at: number }[] = []
-    const sink = openLogSink({ file: join(folder, 'parley.log'), verbose: false, say: () => {} })
     const supervisor = await startSupervisor({
       plan: serviceNames.map((service) => ({ service, replicas: replicas[service] ?? 1 })),
       environmentOf(service) {
@@ -141,6 +149,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
         return {
           ...shared,
           ...addressesFor(networks[service as ServiceName], address, roleOf(service)),
+          ...logins.of(service),
           ...(place === undefined ? {} : { PARLEY_CRASH_AT: place }),
         }
       },
@@ -148,10 +157,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       onDeath: (replica, how) => deaths.push({ service: replica.service, how, at: performance.now() }),
       longestPauseMs: 1_000,
     })
-    undo.push(
-      () => sink.close(),
-      () => supervisor.stop(),
-    )
+    undo.push(() => supervisor.stop())
     const door: Door = await openDoor({ services: allServices, supervisor, host: '127.0.0.1', port: 0 })
     undo.push(() => door.close())
 

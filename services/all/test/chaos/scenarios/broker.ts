@@ -76,7 +76,7 @@ export const streamIsDeleted: Scenario = {
   async run(stage) {
     const { world } = stage
     const rounds = stage.quick ? 1 : 5
-    const nc = await connect({ servers: world.broker.url })
+    const nc = await connect(world.broker.login)
     try {
       const manager = await jetstreamManager(nc)
       await underLoad(stage, async () => {

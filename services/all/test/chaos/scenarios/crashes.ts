@@ -123,7 +123,7 @@ async function publishAgain({ world }: Stage): Promise<number> {
   const rows = await world.sql<{ type: string; key: string; envelope: string }>(
     `select type, key, envelope::text as envelope from ingest.outbox union all select type, key, envelope::text from notifier.outbox`,
   )
-  const nc = await connect({ servers: world.broker.url })
+  const nc = await connect(world.broker.login)
   try {
     for (const { type, key, envelope } of rows) {
       await nc.request(subjectOf('evt', type, world.organizationId, key), envelope, { timeout: 5_000 })

@@ -171,7 +171,7 @@ const deadOf = ({ world }: Stage, chat: string) =>
 
 /** Straight onto the bus, past the door: no JSON, a broken contract, a text that Postgres cannot store; on each of the lanes. */
 async function poisonEveryLane({ world, expected }: Stage): Promise<number> {
-  const nc = await connect({ servers: world.broker.url })
+  const nc = await connect(world.broker.login)
   try {
     for (let lane = 0; lane < laneCount; lane++) {
       let key = ''
