@@ -4,6 +4,7 @@ import { type ClientCache, createClientCache } from './clients.ts'
 import { reserveChannelSlots } from './db/rate-slots.ts'
 import type { DB } from './db/types.ts'
 import { createPacer, type Pacer } from './pace.ts'
+import { createSeldom, type Seldom } from './seldom.ts'
 
 const defaultGateway = 'https://gate.whapi.cloud'
 
@@ -39,6 +40,8 @@ export interface App {
   keys: SealingKeys
   clients: ClientCache
   pacer: Pacer
+  /** Which connections are to be reported as working again. */
+  useReports: Seldom
   gateways: readonly string[]
   defaultPerSecond: number
   eraseEvents: OpenContext<DB, NotifierConfig>['eraseEvents']
@@ -47,6 +50,7 @@ export interface App {
 
 /** Longest wait for a slot inside a job; a channel that is booked out for longer has the job come back later. */
 const maxSlotWaitMs = 10_000
+const useReportEveryMs = 3_600_000
 
 export async function openApp({ config, database, eraseEvents, now }: OpenContext<DB, NotifierConfig>): Promise<App> {
   const keys = openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS)
@@ -64,6 +68,7 @@ export async function openApp({ config, database, eraseEvents, now }: OpenContex
         ),
       ),
     ),
+    useReports: createSeldom({ everyMs: useReportEveryMs }),
     gateways: config.NOTIFIER_WHAPI_GATEWAYS,
     defaultPerSecond: config.NOTIFIER_WHATSAPP_PER_SECOND,
     eraseEvents,

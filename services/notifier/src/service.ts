@@ -1,6 +1,7 @@
-import { messageFailed, messageSent } from '@parley/contracts'
+import { connectionReported, messageFailed, messageSent } from '@parley/contracts'
 import { defineService } from '@parley/runtime'
 import { NotifierConfig, openApp } from './app.ts'
+import { adoptConnection } from './handlers/adopt-connection.ts'
 import { eraseCustomer } from './handlers/erase-customer.ts'
 import { guardConversation } from './handlers/guard-conversation.ts'
 import { noteChannelStatus } from './handlers/note-channel-status.ts'
@@ -11,6 +12,7 @@ import { resumeChannel } from './jobs/resume-channel.ts'
 import { sendMessage } from './jobs/send-message.ts'
 import { channelsAndOutgoingMessages } from './migrations/001-channels-and-outgoing-messages.ts'
 import { correlation } from './migrations/002-correlation.ts'
+import { channelsOfConnections } from './migrations/003-channels-of-connections.ts'
 import { getChannels, putChannel } from './routes/channels.ts'
 import { getOutgoingMessage, getOutgoingMessages, retryOutgoingMessage } from './routes/outgoing-messages.ts'
 
@@ -19,10 +21,10 @@ export const notifier = defineService({
   summary: 'Tells people: messages out through their channels, once, in order, and never after a person took over.',
   config: NotifierConfig,
   routes: [putChannel, getChannels, getOutgoingMessages, getOutgoingMessage, retryOutgoingMessage],
-  handlers: [storeOutgoingMessage, guardConversation, noteConsent, noteChannelStatus, eraseCustomer],
+  handlers: [adoptConnection, storeOutgoingMessage, guardConversation, noteConsent, noteChannelStatus, eraseCustomer],
   jobs: [sendMessage, resumeChannel, eraseEvents],
-  migrations: [channelsAndOutgoingMessages, correlation],
-  states: [messageSent, messageFailed],
+  migrations: [channelsAndOutgoingMessages, correlation, channelsOfConnections],
+  states: [messageSent, messageFailed, connectionReported],
   open: openApp,
   close: (app) => app.clients.close(),
 })

@@ -45,7 +45,14 @@ export async function lockChannel(tx: Tx<DB>, organizationId: string, accountId:
 export async function saveChannel(
   tx: Tx<DB>,
   organizationId: string,
-  channel: { accountId: string; baseUrl: string; sealedToken: string; perSecond: number | null; disabled: boolean },
+  channel: {
+    accountId: string
+    baseUrl: string
+    sealedToken: string
+    perSecond: number | null
+    disabled: boolean
+    connectionId: string | null
+  },
 ): Promise<Channel> {
   const status = channel.disabled ? 'disabled' : 'active'
   return tx
@@ -58,6 +65,7 @@ export async function saveChannel(
       baseUrl: channel.baseUrl,
       sealedToken: channel.sealedToken,
       perSecond: channel.perSecond,
+      connectionId: channel.connectionId,
       status,
     })
     .onConflict((conflict) =>
@@ -65,6 +73,7 @@ export async function saveChannel(
         baseUrl: eb.ref('excluded.baseUrl'),
         sealedToken: eb.ref('excluded.sealedToken'),
         perSecond: eb.ref('excluded.perSecond'),
+        connectionId: eb.ref('excluded.connectionId'),
         status: eb.ref('excluded.status'),
         statusNote: null,
         statusChangedAt: sql<Date>`now()`,
@@ -74,6 +83,33 @@ export async function saveChannel(
     )
     .returningAll()
     .executeTakeFirstOrThrow()
+}
+
+/** The same token under another seal: nobody has to notice. */
+export async function refreshSeal(tx: Tx<DB>, organizationId: string, accountId: string, sealedToken: string): Promise<void> {
+  await tx
+    .updateTable('channels')
+    .set({ sealedToken })
+    .where('organizationId', '=', organizationId)
+    .where('accountId', '=', accountId)
+    .execute()
+}
+
+/** Forgets the token of a channel: what waits for it has nowhere to go. */
+export async function closeChannel(tx: Tx<DB>, organizationId: string, accountId: string, note: string): Promise<void> {
+  await tx
+    .updateTable('channels')
+    .set((eb) => ({
+      sealedToken: null,
+      status: 'disabled' as const,
+      statusNote: note,
+      statusChangedAt: sql<Date>`now()`,
+      tokenVersion: eb('tokenVersion', '+', 1),
+      updatedAt: sql<Date>`now()`,
+    }))
+    .where('organizationId', '=', organizationId)
+    .where('accountId', '=', accountId)
+    .execute()
 }
 
 /** True when this call was the one that found the token refused; false when it is known already, or a newer token is set. */

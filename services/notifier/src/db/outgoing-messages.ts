@@ -53,6 +53,7 @@ export interface NextOutgoing {
         tokenVersion: number
         status: ChannelState
         perSecond: number | null
+        connectionId: string | null
       }
     | undefined
 }
@@ -68,7 +69,7 @@ export async function findNextOutgoing(tx: Tx<DB>, organizationId: string, diges
         .onRef('c.channel', '=', 'm.channel'),
     )
     .selectAll('m')
-    .select(['c.baseUrl', 'c.sealedToken', 'c.tokenVersion', 'c.status', 'c.perSecond'])
+    .select(['c.baseUrl', 'c.sealedToken', 'c.tokenVersion', 'c.status', 'c.perSecond', 'c.connectionId'])
     .where('m.organizationId', '=', organizationId)
     .where('m.chatDigest', '=', digest)
     .where(isPending)
@@ -76,13 +77,13 @@ export async function findNextOutgoing(tx: Tx<DB>, organizationId: string, diges
     .limit(1)
     .executeTakeFirst()
   if (row === undefined) return undefined
-  const { baseUrl, sealedToken, tokenVersion, status, perSecond, ...message } = row
+  const { baseUrl, sealedToken, tokenVersion, status, perSecond, connectionId, ...message } = row
   const { chatId } = message
   if (chatId === null) throw new Error('A message that is to go out has lost its chat.')
   const channel =
     baseUrl === null || sealedToken === null || tokenVersion === null || status === null
       ? undefined
-      : { organizationId, accountId: message.accountId, baseUrl, sealedToken, tokenVersion, status, perSecond }
+      : { organizationId, accountId: message.accountId, baseUrl, sealedToken, tokenVersion, status, perSecond, connectionId }
   return { message: { ...message, chatId, chatDigest: digest }, channel }
 }
 

@@ -23,7 +23,7 @@ export interface Channels {
   channel: 'whatsapp'
   provider: 'whapi'
   baseUrl: string
-  sealedToken: string
+  sealedToken: string | null
   tokenVersion: Generated<number>
   status: Generated<ChannelState>
   statusNote: string | null
@@ -32,6 +32,7 @@ export interface Channels {
   linkNeedsPerson: Generated<boolean>
   linkChangedAt: Timestamp | null
   perSecond: number | null
+  connectionId: string | null
   createdAt: Generated<Timestamp>
   updatedAt: Generated<Timestamp>
 }
@@ -86,8 +87,17 @@ interface RateSlots {
   nextFreeAt: Timestamp
 }
 
+export interface Connections {
+  organizationId: string
+  connectionId: string
+  accountId: string
+  status: string
+  revision: number
+}
+
 export interface DB {
   channels: Channels
+  connections: Connections
   outgoingMessages: OutgoingMessages
   conversationGuards: ConversationGuards
   consentWithdrawals: ConsentWithdrawals

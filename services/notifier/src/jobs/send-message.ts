@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { messageFailed, messageSent } from '@parley/contracts'
+import { connectionReported, messageFailed, messageSent } from '@parley/contracts'
 import {
   type CommitTools,
   type EffectOutcome,
@@ -110,10 +110,13 @@ async function send(context: Context, channel: UsableChannel, call: GatewayCall)
       const sent = { providerMessageId: result.reference, sentAt: result.at, foundByLookup: result.foundByLookup }
       if (await markSent(tx, organizationId, messageId, sent)) {
         tools.emit(messageSent, { conversationId, messageId, ...sent, sentAt: result.at.toISOString() })
+        reportUse(tools, context, channel)
       }
     } else if (tokenRefused && result.state === 'refused') {
       // The last try met a refused token: that is not the message's end, its next effect begins with the next token.
-      await markUnauthorised(tx, organizationId, channel, result.message)
+      if (await markUnauthorised(tx, organizationId, channel, result.message)) {
+        reportRefusal(tools, context, channel, result.message)
+      }
       await parkMessage(tx, organizationId, messageId, result.message, true)
       return
     } else {
@@ -131,7 +134,11 @@ const stopped: Record<'overtaken_by_person' | 'no_consent', string> = {
 
 /** The provider no longer takes our token: the channel waits for a new one, and its messages with it. One line says so, once. */
 async function refuseToken(context: Context, channel: UsableChannel, message: Message, error: RetryLater): Promise<void> {
-  const first = await context.commit((tx) => markUnauthorised(tx, context.organizationId, channel, error.message))
+  const first = await context.commit(async (tx, tools) => {
+    const isFirst = await markUnauthorised(tx, context.organizationId, channel, error.message)
+    if (isFirst) reportRefusal(tools, context, channel, error.message)
+    return isFirst
+  })
   if (first) {
     context.log.error(
       { organizationId: context.organizationId, accountId: channel.accountId },
@@ -142,6 +149,19 @@ async function refuseToken(context: Context, channel: UsableChannel, message: Me
   const now = await context.read((tx) => findNextOutgoing(tx, context.organizationId, context.data.chat))
   if (now?.channel?.status === 'active') throw error
   await park(context, message, false)
+}
+
+/** Says to whom the connection belongs that its token is refused, so that its owner hears of it. */
+function reportRefusal({ emit }: CommitTools, { app }: Context, { connectionId }: UsableChannel, detail: string): void {
+  if (connectionId === null) return
+  const at = app.now().toISOString()
+  emit(connectionReported, { connectionId, outcome: 'refused', detail: detail.slice(0, 1_000), rateLimit: null, at })
+}
+
+/** Says now and then that a connection works: for each message it would be as many events again as there are messages. */
+function reportUse({ emit }: CommitTools, { app }: Context, { connectionId, tokenVersion }: UsableChannel): void {
+  if (connectionId === null || !app.useReports.isDue(`${connectionId} ${tokenVersion}`)) return
+  emit(connectionReported, { connectionId, outcome: 'ok', detail: null, rateLimit: null, at: app.now().toISOString() })
 }
 
 async function park(context: Context, message: Message, newEffect: boolean): Promise<void> {

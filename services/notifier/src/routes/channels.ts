@@ -20,6 +20,8 @@ const ChannelView = z.object({
   linkNeedsPerson: z.boolean(),
   linkChangedAt: z.string().nullable(),
   perSecond: z.number().nullable(),
+  /** The connection that it has its token from; null: it was set here. */
+  connectionId: z.string().nullable(),
 })
 
 const NewChannel = z.strictObject({
@@ -58,6 +60,8 @@ export const putChannel = route({
         sealedToken,
         perSecond: body.perSecond,
         disabled: body.disabled,
+        // The token is no longer the connection's; a later change of the connection takes the channel back.
+        connectionId: null,
       })
       later(resumeChannel, { accountId: params.accountId, after: '' })
       audit({
@@ -110,5 +114,6 @@ function view(channel: Channel): z.infer<typeof ChannelView> {
     linkNeedsPerson: channel.linkNeedsPerson,
     linkChangedAt: channel.linkChangedAt?.toISOString() ?? null,
     perSecond: channel.perSecond,
+    connectionId: channel.connectionId,
   }
 }
