@@ -161,6 +161,10 @@ describe('every route', () => {
     expect(routes.length).toBeGreaterThan(60)
     const known = new Set<string>([...Permission.options, 'public', 'self'])
     expect(routes.filter((route) => !known.has(route.scope)).map(nameOf)).toEqual([])
+    // Without a permission there is nothing to see but oneself, one's organizations, what is for sale, and the way in.
+    const open = routes.filter((route) => route.scope === 'public' || route.scope === 'self')
+    const places = /^\/v1\/(auth|me|organizations|organization\/leave|invitations\/(lookup|accept)|plans)(\/|$)/
+    expect(open.filter((route) => !places.test(route.path) || route.personalData !== null).map(nameOf)).toEqual([])
   })
 
   test('has a sample of its body that its own schema takes', () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { schemaOf } from '@parley/runtime'
 import { startWorld, type World } from '@parley/runtime/testing'
@@ -17,7 +17,19 @@ afterAll(async () => {
   await world?.stop()
 })
 
-const runtimeTables = ['outbox', 'relayCursor', 'handled', 'laneLeases', 'replicas', 'deadLetters', 'effects']
+const runtimeTables = [
+  'outbox',
+  'relayCursor',
+  'handled',
+  'laneLeases',
+  'replicas',
+  'deadLetters',
+  'effects',
+  'identityMembers',
+  'identityKeys',
+  'identitySigningKeys',
+  'identityRevokedSessions',
+]
 const camel = (name: string) => name.replace(/_([a-z0-9])/g, (_all, letter: string) => letter.toUpperCase())
 
 interface Declared {
@@ -25,16 +37,37 @@ interface Declared {
   tables: Map<string, Map<string, { nullable: boolean }>>
 }
 
+interface Interface {
+  body: string
+  extends: string[]
+}
+
+/** The interfaces in a service's src/db, by name. */
+function readInterfaces(service: string): Map<string, Interface> {
+  const folder = join(import.meta.dirname, '..', '..', service, 'src', 'db')
+  const found = new Map<string, Interface>()
+  for (const file of readdirSync(folder)) {
+    const text = readFileSync(join(folder, file), 'utf8')
+    for (const [, name, parents = '', body] of text.matchAll(/interface (\w+)(?: extends ([\w, ]+))? \{\n([\s\S]*?)^\}/gm))
+      found.set(name as string, { body: body as string, extends: parents.split(', ').filter((parent) => parent !== '') })
+  }
+  return found
+}
+
 function readTypes(service: string): Declared {
-  const text = readFileSync(join(import.meta.dirname, '..', '..', service, 'src', 'db', 'types.ts'), 'utf8')
-  const interfaces = new Map<string, string>()
-  for (const match of text.matchAll(/interface (\w+) \{\n([\s\S]*?)\n\}/g)) interfaces.set(match[1] as string, match[2] as string)
+  const interfaces = readInterfaces(service)
+  const linesOf = (name: string): string[] => {
+    const found = interfaces.get(name)
+    return found === undefined ? [] : [...found.extends.flatMap(linesOf), ...found.body.split('\n')]
+  }
   const tables: Declared['tables'] = new Map()
-  for (const line of (interfaces.get('DB') ?? '').split('\n')) {
+  for (const line of linesOf('DB')) {
     const [, table, name] = /^ {2}(\w+): (\w+)/.exec(line) ?? []
     if (!table || !name) continue
     const columns = new Map<string, { nullable: boolean }>()
-    for (const [, column, type] of (interfaces.get(name) ?? '').matchAll(/^ {2}(\w+): (.+)$/gm)) {
+    for (const [, column, type] of linesOf(name)
+      .join('\n')
+      .matchAll(/^ {2}(\w+): (.+)$/gm)) {
       columns.set(column as string, { nullable: /\bnull\b/.test(type as string) })
     }
     tables.set(table, columns)

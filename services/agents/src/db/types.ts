@@ -107,6 +107,26 @@ interface SpendReservations {
   reservedMicros: Int8
   settledMicros: ColumnType<string | null, number | null, number>
   createdAt: TimestampNow
+  /** Null: reserved before months were kept. */
+  month: ColumnType<Date | null, string | null, string | null>
+}
+
+interface SpendMonths {
+  organizationId: string
+  month: ColumnType<Date, string, string>
+  reservedMicros: Int8
+  settledMicros: Int8
+}
+
+/** What accounts last said an organization may use. */
+interface Allowances {
+  organizationId: string
+  month: ColumnType<Date, string, string>
+  timezone: string
+  /** Null: no limit. */
+  aiSpendMicros: ColumnType<string | null, number | null, number | null>
+  stopped: string[]
+  revision: number
 }
 
 export interface DB {
@@ -116,4 +136,6 @@ export interface DB {
   turns: Turns
   spendLedger: SpendLedger
   spendReservations: SpendReservations
+  spendMonths: SpendMonths
+  allowances: Allowances
 }
