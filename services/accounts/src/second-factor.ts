@@ -1,23 +1,10 @@
-import { installationId } from '@parley/contracts'
-import { AppError, openText, type SealedPlace, sealText, type Tx } from '@parley/runtime'
+import { AppError, type Tx } from '@parley/runtime'
 import type { App } from './app.ts'
 import { takeRecoveryCode } from './db/recovery-codes.ts'
+import { openTotp } from './db/sealed-totp.ts'
 import type { DB } from './db/types.ts'
 import { takeTotpStep, type User } from './db/users.ts'
 import { matchStep } from './totp.ts'
-
-const placeOf = (userId: string): SealedPlace => ({
-  organizationId: installationId,
-  table: 'users',
-  column: 'sealed_totp',
-  row: userId,
-})
-
-export const sealTotp = (app: App, userId: string, secret: Uint8Array): string =>
-  sealText(app.keys, placeOf(userId), Buffer.from(secret).toString('base64'))
-
-export const openTotp = (app: App, userId: string, sealed: string): Buffer =>
-  Buffer.from(openText(app.keys, placeOf(userId), sealed), 'base64')
 
 export const hasSecondFactor = (user: User): boolean => user.totpConfirmedAt !== null
 
@@ -32,7 +19,7 @@ export async function takeSecondFactor(
   if (!/^\d{6}$/.test(code)) return (await takeRecoveryCode(tx, user.userId, code, now)) ? 'recovery_code' : undefined
   if (user.sealedTotp === null) return undefined
   const lastStep = user.totpLastStep === null ? null : Number(user.totpLastStep)
-  const step = matchStep(openTotp(app, user.userId, user.sealedTotp), code, now, lastStep)
+  const step = matchStep(openTotp(app.keys, user.userId, user.sealedTotp), code, now, lastStep)
   return step !== undefined && (await takeTotpStep(tx, user.userId, step)) ? 'totp' : undefined
 }
 

@@ -1,6 +1,7 @@
 import { installationId } from '@parley/contracts'
 import type { ServiceDatabase } from '@parley/runtime'
 import type { World } from '@parley/runtime/testing'
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { App } from '../src/app.ts'
 import type { DB } from '../src/db/types.ts'
@@ -168,6 +169,34 @@ describe('signing in with it', () => {
     expect((await people.signIn(person.email, { password: newPassword })).body.error.details.reason).toBe(
       'second_factor_required',
     )
+  })
+})
+
+describe('a change of the installation’s key', () => {
+  test('leaves second factors and signing keys working, sealed with the new key, and the old one can go', async () => {
+    const person = await joinWithSecondFactor()
+    const old = world.environment['PARLEY_SECRET_KEY'] as string
+    world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
+    world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = old
+    await world.restart()
+    await world.settle()
+    delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
+    await world.restart()
+    expect(await world.sql('select kid from accounts.signing_keys')).toHaveLength(1)
+    expect((await people.signIn(person.email, { code: await person.code() })).status).toBe(200)
+    expect((await people.as(person.accessToken, 'GET', '/v1/me')).status).toBe(200)
+  })
+
+  test('whose old one is lost keeps nobody from signing in: another key signs', async () => {
+    const person = await people.join()
+    world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
+    await world.restart()
+    await world.settle()
+    const { status, body } = await people.signIn(person.email)
+    expect(status).toBe(200)
+    expect((await people.as(body.accessToken, 'GET', '/v1/me')).status).toBe(200)
+    // Tokens of the lost key are good until they are over.
+    expect((await people.as(person.accessToken, 'GET', '/v1/me')).status).toBe(200)
   })
 })
 

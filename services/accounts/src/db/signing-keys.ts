@@ -1,5 +1,15 @@
 import { installationId, signingKeyChanged } from '@parley/contracts'
-import { type CommitTools, type JobRef, openText, type SealedPlace, type SealingKeys, sealText, type Tx } from '@parley/runtime'
+import {
+  type CommitTools,
+  isSealedWithOldKey,
+  type JobRef,
+  openText,
+  SealBroken,
+  type SealedPlace,
+  type SealingKeys,
+  sealText,
+  type Tx,
+} from '@parley/runtime'
 import { type Selectable, sql } from 'kysely'
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { z } from 'zod'
@@ -53,7 +63,8 @@ export async function currentSigningKey(
 export async function keepSigningKeys(tx: Tx<DB>, tools: CommitTools, keys: SealingKeys, now: Date): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('parley.accounts.signing-keys'))`.execute(tx)
   const all = await tx.selectFrom('signingKeys').selectAll().orderBy('activeFrom').limit(mostKeys).execute()
-  const rotation = decideRotation(all, now)
+  const lost = await resealSigningKeys(tx, keys, all)
+  const rotation = decideRotation(all, now, lost)
   if (rotation.create !== null) await createSigningKey(tx, tools, keys, { now, activeFrom: rotation.create })
   for (const { kid, trustedUntil } of rotation.retire) {
     const { x } = await tx
@@ -72,6 +83,25 @@ export async function keepSigningKeys(tx: Tx<DB>, tools: CommitTools, keys: Seal
     })
   }
   if (rotation.forget.length > 0) await tx.deleteFrom('signingKeys').where('kid', 'in', rotation.forget).execute()
+}
+
+/**
+ * After a change of the installation's key: seals private keys with the new one. Resolves with the ids of those that open with no key of
+ * ours, which cannot sign any more: another one must, or nobody could sign in.
+ */
+async function resealSigningKeys(tx: Tx<DB>, keys: SealingKeys, all: readonly SigningKey[]): Promise<string[]> {
+  const lost: string[] = []
+  for (const { kid, sealedPrivate } of all) {
+    if (sealedPrivate === null || !isSealedWithOldKey(keys, sealedPrivate)) continue
+    try {
+      const resealed = sealText(keys, placeOf(kid), openText(keys, placeOf(kid), sealedPrivate))
+      await tx.updateTable('signingKeys').set({ sealedPrivate: resealed }).where('kid', '=', kid).execute()
+    } catch (error) {
+      if (!(error instanceof SealBroken)) throw error
+      lost.push(kid)
+    }
+  }
+  return lost
 }
 
 async function createSigningKey(

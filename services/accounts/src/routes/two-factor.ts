@@ -6,10 +6,11 @@ import { type App, route } from '../app.ts'
 import { countTry, forgiveTry, personSubject } from '../attempts.ts'
 import { CodeInput, PasswordInput, proveAgain } from '../credentials.ts'
 import { countRecoveryCodes, deleteRecoveryCodes, replaceRecoveryCodes } from '../db/recovery-codes.ts'
+import { openTotp, sealTotp } from '../db/sealed-totp.ts'
 import { findUser, lockUser, updateUser, type User } from '../db/users.ts'
 import { tellSecurityChange } from '../links.ts'
 import { personOf } from '../manager.ts'
-import { hasSecondFactor, openTotp, sealTotp, takeSecondFactor } from '../second-factor.ts'
+import { hasSecondFactor, takeSecondFactor } from '../second-factor.ts'
 import { base32, matchStep, otpauthUri } from '../totp.ts'
 
 const RecoveryCodes = z.object({
@@ -56,7 +57,7 @@ export const beginTwoFactor = route({
     await commit(async (tx, { audit }) => {
       const locked = await lockUser(tx, user.userId)
       if (locked === undefined || hasSecondFactor(locked)) throw alreadyOn()
-      await updateUser(tx, user.userId, { sealedTotp: sealTotp(app, user.userId, secret), totpLastStep: null })
+      await updateUser(tx, user.userId, { sealedTotp: sealTotp(app.keys, user.userId, secret), totpLastStep: null })
       audit({ resourceType: 'two_factor', resourceId: user.userId, before: null, after: { state: 'begun' } })
     })
     return { secret: base32(secret), uri: otpauthUri(secret, user.email, 'Parley') }
@@ -78,7 +79,7 @@ export const confirmTwoFactor = route({
       const user = await lockUser(tx, userId)
       if (user === undefined || user.sealedTotp === null) throw new AppError('conflict', 'Begin two-factor sign-in first.')
       if (hasSecondFactor(user)) throw alreadyOn()
-      const step = matchStep(openTotp(app, userId, user.sealedTotp), body.code, app.now(), null)
+      const step = matchStep(openTotp(app.keys, userId, user.sealedTotp), body.code, app.now(), null)
       if (step === undefined) throw wrongCode()
       await updateUser(tx, userId, { totpConfirmedAt: app.now(), totpLastStep: step })
       await tellSecurityChange(app, tx, tools, user, 'two_factor_on')

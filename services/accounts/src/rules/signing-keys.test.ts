@@ -36,3 +36,9 @@ test('what no token names any more is forgotten, and never signs', () => {
   expect(decideRotation(keys, now).forget).toEqual(['a'])
   expect(signingKeyAt(keys, now)?.kid).toBe('b')
 })
+
+test('a key that opens no more ends, and another one signs at once when there is none', () => {
+  const keys = [key('a', after(-10 * day)), key('b', after(day))]
+  expect(decideRotation(keys, now, ['a', 'b'])).toMatchObject({ create: now, retire: [{ kid: 'a' }, { kid: 'b' }] })
+  expect(decideRotation(keys, now, ['b'])).toMatchObject({ create: null, retire: [{ kid: 'b' }] })
+})

@@ -30,10 +30,14 @@ export function signingKeyAt<Key extends KeyDates>(keys: readonly Key[], now: Da
     .toSorted((a, b) => b.activeFrom.getTime() - a.activeFrom.getTime())[0]
 }
 
-/** What is to be done about the signing keys now; doing it twice changes nothing. */
-export function decideRotation(keys: readonly KeyDates[], now: Date): Rotation {
-  const current = signingKeyAt(keys, now)
-  const waiting = keys.some((key) => key.activeFrom > now && key.trustedUntil === null)
+/**
+ * What is to be done about the signing keys now; doing it twice changes nothing. `lost`: keys whose private part opens no more; they end,
+ * and when none is left the next one signs at once.
+ */
+export function decideRotation(keys: readonly KeyDates[], now: Date, lost: readonly string[] = []): Rotation {
+  const able = keys.filter(({ kid }) => !lost.includes(kid))
+  const current = signingKeyAt(able, now)
+  const waiting = able.some((key) => key.activeFrom > now && key.trustedUntil === null)
   const due = current === undefined ? now : new Date(current.activeFrom.getTime() + rotateAfterMs)
   const create =
     current === undefined
@@ -45,7 +49,7 @@ export function decideRotation(keys: readonly KeyDates[], now: Date): Rotation {
   return {
     create,
     retire: keys
-      .filter((key) => key.trustedUntil === null && key.activeFrom <= now && key !== current)
+      .filter((key) => key.trustedUntil === null && (key.activeFrom <= now || lost.includes(key.kid)) && key !== current)
       .map((key) => ({ kid: key.kid, trustedUntil: new Date(now.getTime() + accessTokenMs + skewMs) })),
     forget: keys.filter((key) => key.trustedUntil !== null && key.trustedUntil <= now).map((key) => key.kid),
   }
