@@ -42,11 +42,11 @@ interface Interface {
   extends: string[]
 }
 
-/** The interfaces in a service's src/db, by name. */
+/** The interfaces in a service's src/db/types.ts, and in the *-types.ts and *-tables.ts that it is put together from. */
 function readInterfaces(service: string): Map<string, Interface> {
   const folder = join(import.meta.dirname, '..', '..', service, 'src', 'db')
   const found = new Map<string, Interface>()
-  for (const file of readdirSync(folder)) {
+  for (const file of readdirSync(folder).filter((name) => /(^|-)(types|tables)\.ts$/.test(name))) {
     const text = readFileSync(join(folder, file), 'utf8')
     for (const [, name, parents = '', body] of text.matchAll(/interface (\w+)(?: extends ([\w, ]+))? \{\n([\s\S]*?)^\}/gm))
       found.set(name as string, { body: body as string, extends: parents.split(', ').filter((parent) => parent !== '') })
