@@ -16,7 +16,7 @@ export interface Asks {
 }
 
 /** Subject of a topic, `identity.member`: its parts are tokens, so that a broker's permissions can name a family of them. */
-export function askSubject(root: string, topic: string): string {
+function askSubject(root: string, topic: string): string {
   if (!/^[a-z][a-z-]{0,30}(\.[a-z][a-z-]{0,30}){0,3}$/.test(topic)) throw new TypeError(`'${topic}' cannot name a question.`)
   return `ask.${root}.${topic}`
 }

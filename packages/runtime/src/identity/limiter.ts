@@ -8,7 +8,7 @@ export interface Limiter {
   admit(keyId: string, limits: { perMinute: number | null; perDay: number | null }): Promise<Verdict>
 }
 
-export interface Verdict {
+interface Verdict {
   /** The quota that is used up; undefined: the call may go on. */
   refusedBy: QuotaState | undefined
   states: QuotaState[]

@@ -18,7 +18,7 @@ export type AccessClaims = z.infer<typeof AccessClaims>
 export const tokenType = 'at+jwt'
 export const tokenAudience = 'parley'
 /** Longest token that is read at all. */
-export const longestToken = 8 * 1024
+const longestToken = 8 * 1024
 const skewSeconds = 60
 
 /** Why a token is refused: for the log and the tests. The caller is told the same thing whatever it was. */
