@@ -6,7 +6,7 @@ import { currentSigningKey } from './db/signing-keys.ts'
 import type { DB } from './db/types.ts'
 import { accessTokenMs } from './rules/signing-keys.ts'
 
-export interface Claims {
+interface Claims {
   userId: string
   sessionId: string
   organizationId: string | null

@@ -1,7 +1,7 @@
 import { Permanent, RetryLater } from '@parley/runtime'
 import { createTransport } from 'nodemailer'
 
-export interface OutgoingMail {
+interface OutgoingMail {
   /** Kept over retries, so that a mail that came twice is shown once. */
   messageId: string
   from: string

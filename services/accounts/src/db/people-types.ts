@@ -45,7 +45,7 @@ export interface Sessions {
   endReason: EndReason | null
 }
 
-export interface RefreshTokens {
+interface RefreshTokens {
   tokenHash: Buffer
   sessionId: string
   createdAt: Timestamp
@@ -53,7 +53,7 @@ export interface RefreshTokens {
   successorNonce: Buffer | null
 }
 
-export interface KnownDevices {
+interface KnownDevices {
   tokenHash: Buffer
   userId: string
   createdAt: Generated<Timestamp>
@@ -82,7 +82,7 @@ export interface OneTimeTokens {
   usedAt: Timestamp | null
 }
 
-export interface RecoveryCodes {
+interface RecoveryCodes {
   userId: string
   codeHash: Buffer
   usedAt: Timestamp | null
@@ -119,14 +119,14 @@ export interface MailRequests {
   createdAt: Timestamp
 }
 
-export interface SignInAttempts {
+interface SignInAttempts {
   subject: string
   failures: number
   lastAt: Timestamp
   blockedUntil: Timestamp
 }
 
-export interface OutsideIdentities {
+interface OutsideIdentities {
   issuer: string
   subject: string
   userId: string

@@ -1,7 +1,7 @@
 import { isCommon } from './common-passwords.ts'
 
-export const shortestPassword = 8
-export const longestPassword = 128
+const shortestPassword = 8
+const longestPassword = 128
 
 /**
  * One password has one form, whatever keyboard wrote its accents (NIST SP 800-63B, 3.1.1.2): a phone sends é as one character, a Mac may
