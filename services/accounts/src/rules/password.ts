@@ -10,7 +10,7 @@ const longestPassword = 128
 export const normalPassword = (password: string): string => password.normalize('NFKC')
 
 /** Words of this service itself, for docs/security.md; words of the person and of their organizations come on top. */
-export const contextWords: readonly string[] = ['parley']
+const contextWords: readonly string[] = ['parley']
 
 /** Whom a password would be for: what somebody who knows them guesses first. */
 export interface PasswordOwner {
