@@ -1,7 +1,8 @@
-import { type Model, openModel, simulatedModelName } from '@parley/providers/model'
-import { kit, number, type OpenContext, secret } from '@parley/runtime'
+import { kit, number, type OpenContext, openSealingKeys, sealingKey, secret } from '@parley/runtime'
 import { z } from 'zod'
 import type { DB } from './db/types.ts'
+import { type Models, openModels } from './models.ts'
+import { createSeldom, type Seldom } from './seldom.ts'
 
 const names = z
   .string()
@@ -15,6 +16,8 @@ const names = z
 
 export const AgentsConfig = z
   .object({
+    PARLEY_SECRET_KEY: sealingKey(),
+    PARLEY_SECRET_KEY_PREVIOUS: sealingKey().optional(),
     /** Any server with OpenAI's chat completions API; unset: OpenAI's. */
     MODEL_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
     /** Unset: the simulated model answers, and every record says so. */
@@ -24,6 +27,11 @@ export const AgentsConfig = z
     MODEL_NAME: z.string().min(1).max(128).default('gpt-4o-mini'),
     /** Models that an agent may be set to instead, comma-separated. */
     MODEL_ALTERNATIVES: names,
+    /** Origins, not public ones, that an organization's own model account may have, comma-separated. */
+    MODEL_CONNECTION_ORIGINS: names.refine(
+      (list) => list.every((entry) => URL.parse(entry)?.origin === entry),
+      'must be origins',
+    ),
     MODEL_TIMEOUT_MS: number(20_000, { min: 100, max: 100_000 }),
     MODEL_MAX_TOKENS: number(1_024, { min: 64, max: 4_096 }),
     /** Millionths of a dollar per million tokens, of the dearest model in use. */
@@ -49,12 +57,10 @@ export type AgentsConfig = z.infer<typeof AgentsConfig>
 
 export interface App {
   config: AgentsConfig
-  /** True when no real model is behind this: every record says so. */
-  simulated: boolean
-  /** The first is the default. */
-  modelNames: readonly string[]
-  /** The model of that name; the default when it is null or no longer offered. */
-  modelOf(name: string | null): Model
+  models: Models
+  /** Which accounts of organizations are to be reported as working, or as refused, again. */
+  useReports: Seldom
+  troubleReports: Seldom
   eraseEvents: OpenContext<DB, AgentsConfig>['eraseEvents']
   now(): Date
   close(): Promise<void>
@@ -67,36 +73,29 @@ export interface App {
 export const mostTurnsAtOnce = 64
 
 export async function openApp({ config, now, eraseEvents }: OpenContext<DB, AgentsConfig>): Promise<App> {
-  const simulated = config.MODEL_API_KEY === undefined
-  const defaultName = simulated ? simulatedModelName : config.MODEL_NAME
-  const baseUrl = simulated ? config.MODEL_SIMULATOR_URL : config.MODEL_BASE_URL
-  const open = (model: string) =>
-    openModel({
-      ...(baseUrl === undefined ? {} : { baseUrl }),
-      apiKey: config.MODEL_API_KEY?.reveal() ?? 'simulated',
-      model,
-      timeoutMs: config.MODEL_TIMEOUT_MS,
-      maxCompletionTokens: config.MODEL_MAX_TOKENS,
-      maxConcurrent: mostTurnsAtOnce,
-      pricing: {
-        promptMicrosPerMillion: config.MODEL_PROMPT_PRICE_MICROS,
-        completionMicrosPerMillion: config.MODEL_COMPLETION_PRICE_MICROS,
-      },
-      now,
-    })
-  const fallback = open(defaultName)
-  const models = new Map([[defaultName, fallback]])
-  for (const name of simulated ? [] : config.MODEL_ALTERNATIVES) if (!models.has(name)) models.set(name, open(name))
+  const models = openModels({
+    keys: openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS),
+    apiKey: config.MODEL_API_KEY?.reveal(),
+    baseUrl: config.MODEL_BASE_URL,
+    simulatorUrl: config.MODEL_SIMULATOR_URL,
+    name: config.MODEL_NAME,
+    alternatives: config.MODEL_ALTERNATIVES,
+    timeoutMs: config.MODEL_TIMEOUT_MS,
+    maxTokens: config.MODEL_MAX_TOKENS,
+    promptPriceMicros: config.MODEL_PROMPT_PRICE_MICROS,
+    completionPriceMicros: config.MODEL_COMPLETION_PRICE_MICROS,
+    trusted: config.MODEL_CONNECTION_ORIGINS,
+    maxConcurrent: mostTurnsAtOnce,
+    now,
+  })
   return {
     config,
-    simulated,
-    modelNames: [...models.keys()],
-    modelOf: (name) => models.get(name ?? defaultName) ?? fallback,
+    models,
+    useReports: createSeldom({ everyMs: 3_600_000 }),
+    troubleReports: createSeldom({ everyMs: 60_000 }),
     eraseEvents,
     now,
-    async close() {
-      await Promise.all([...models.values()].map((model) => model.close()))
-    },
+    close: () => models.close(),
   }
 }
 

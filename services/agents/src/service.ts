@@ -1,6 +1,7 @@
-import { replyProposed, turnTaken } from '@parley/contracts'
+import { connectionReported, replyProposed, turnTaken } from '@parley/contracts'
 import { defineService } from '@parley/runtime'
 import { AgentsConfig, openApp } from './app.ts'
+import { adoptConnection } from './handlers/adopt-connection.ts'
 import { eraseCustomer } from './handlers/erase-customer.ts'
 import { hushConversation } from './handlers/hush-conversation.ts'
 import { noteAllowance } from './handlers/note-allowance.ts'
@@ -9,6 +10,7 @@ import { eraseEvents } from './jobs/erase-events.ts'
 import { takeTurn } from './jobs/take-turn.ts'
 import { agentsAndTurns } from './migrations/001-agents-and-turns.ts'
 import { monthlySpend } from './migrations/002-monthly-spend.ts'
+import { modelConnections } from './migrations/003-model-connections.ts'
 import { getAgent, getAgents, patchAgent } from './routes/agents.ts'
 import { getTurn, getTurns } from './routes/turns.ts'
 import { getAiUsage } from './routes/usage.ts'
@@ -18,10 +20,10 @@ export const agents = defineService({
   summary: 'Talks for the business: reads what customers wrote, lets a model draft, decides by rules, hands over in doubt.',
   config: AgentsConfig,
   routes: [getAgents, getAgent, patchAgent, getTurns, getTurn, getAiUsage],
-  handlers: [noteAllowance, noteMessageAdded, hushConversation, eraseCustomer],
+  handlers: [adoptConnection, noteAllowance, noteMessageAdded, hushConversation, eraseCustomer],
   jobs: [takeTurn, eraseEvents],
-  migrations: [agentsAndTurns, monthlySpend],
-  states: [turnTaken, replyProposed],
+  migrations: [agentsAndTurns, monthlySpend, modelConnections],
+  states: [turnTaken, replyProposed, connectionReported],
   open: openApp,
   close: (app) => app.close(),
 })

@@ -129,8 +129,23 @@ interface Allowances {
   revision: number
 }
 
+export interface ModelConnections {
+  organizationId: string
+  connectionId: string
+  status: string
+  revision: number
+  baseUrl: string | null
+  model: string | null
+  promptPriceMicros: ColumnType<string | null, number | null, number | null>
+  completionPriceMicros: ColumnType<string | null, number | null, number | null>
+  keyVersion: number | null
+  wrappedKey: string | null
+  sealed: string | null
+}
+
 export interface DB {
   agents: Agents
+  modelConnections: ModelConnections
   conversations: Conversations
   messages: Messages
   turns: Turns

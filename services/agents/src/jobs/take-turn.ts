@@ -9,6 +9,7 @@ import { decideTurn, decideWithoutProposal } from '../rules/decide-turn.ts'
 import { askModel } from '../steps/ask-model.ts'
 import { claimTurn } from '../steps/claim-turn.ts'
 import { finishTurn } from '../steps/finish-turn.ts'
+import { reportModel } from '../steps/report-model.ts'
 
 /**
  * Answers everything that waits in a conversation, once the customer is quiet. One run per conversation at a time and one more
@@ -43,7 +44,7 @@ export const takeTurn = job(
     })
     if (claim.kind !== 'ask') return
 
-    const { turn, prompt, reservation } = claim
+    const { turn, prompt, reservation, choice } = claim
     const { id: reservationId, amountMicros: reservedMicros } = reservation
     const { agent } = turn
     if (!(await reserveSpend(commit, organizationId, reservation))) {
@@ -52,17 +53,18 @@ export const takeTurn = job(
       await finish((tx, tools) => finishTurn(tx, tools, app, organizationId, spent))
       return
     }
-    const asked = await askModel(app.modelOf(agent.model), agent, prompt, { signal, headers: traceHeaders })
+    const asked = await askModel(choice.model, agent, prompt, { signal, headers: traceHeaders })
 
     const { AGENTS_MODEL_TRIES: tries, AGENTS_MODEL_RETRY_MS: baseMs } = app.config
     const waitMs = asked.worthWaiting ? nextTryMs(turn.modelFailures + 1, tries, baseMs, asked.retryAfterMs) : null
     if (waitMs !== null) {
       const retryAt = new Date(app.now().getTime() + waitMs)
       log.warn({ conversationId, errorClass: asked.errorClass, retryAt }, 'the model is away; the turn waits')
-      return commit(async (tx, { later }) => {
+      return commit(async (tx, tools) => {
         await settleSpend(tx, organizationId, reservationId, asked.costMicros)
         await noteModelFailure(tx, organizationId, conversationId, retryAt)
-        later(takeTurn, data, { key: conversationId, startAfter: retryAt })
+        reportModel(tools, app, choice, asked)
+        tools.later(takeTurn, data, { key: conversationId, startAfter: retryAt })
       })
     }
 
@@ -75,14 +77,15 @@ export const takeTurn = job(
     const decision = asked.proposal
       ? decideTurn(asked.proposal, prompt, settings, turn.language)
       : decideWithoutProposal(asked.why ?? 'unavailable', agent, turn.language)
-    await finish((tx, tools) =>
-      finishTurn(tx, tools, app, organizationId, {
+    await finish(async (tx, tools) => {
+      await finishTurn(tx, tools, app, organizationId, {
         turn,
         decision,
-        asked: { ...asked, prompt, reservationId, reservedMicros },
+        asked: { ...asked, prompt, reservationId, reservedMicros, simulated: choice.simulated },
         durationMs: passedMs(),
         errorClass: asked.errorClass,
-      }),
-    )
+      })
+      reportModel(tools, app, choice, asked)
+    })
   },
 )

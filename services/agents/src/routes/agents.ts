@@ -104,8 +104,8 @@ export const patchAgent = route({
   reply: AgentView,
   async run({ params, body, caller, app, commit }) {
     if (Object.keys(body).length === 0) throw new AppError('invalid', 'The body changes nothing.')
-    if (typeof body.model === 'string' && !app.modelNames.includes(body.model)) {
-      throw new AppError('invalid', 'model: not one that the operator offers.', { details: { offered: app.modelNames } })
+    if (typeof body.model === 'string' && !app.models.names.includes(body.model)) {
+      throw new AppError('invalid', 'model: not one that the operator offers.', { details: { offered: app.models.names } })
     }
     const change = given(body)
     const agent = await commit(async (tx, { audit }) => {

@@ -59,6 +59,6 @@ export const getAiUsage = route({
     })
     const capMicros = app.config.AGENTS_DAILY_CAP_MICROS
     const remainingMicros = Math.max(0, capMicros - spend.reservedMicros - spend.settledMicros)
-    return { day, capMicros, ...spend, remainingMicros, simulated: app.simulated, ...sums, month }
+    return { day, capMicros, ...spend, remainingMicros, simulated: app.models.simulated, ...sums, month }
   },
 })

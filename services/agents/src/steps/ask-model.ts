@@ -1,6 +1,5 @@
 import { type AskOutcome, type Model, TurnAnswer, turnSchemaName } from '@parley/providers/model'
 import { createHash } from 'node:crypto'
-import type { App } from '../app.ts'
 import type { Agent } from '../db/agents.ts'
 import type { StoredMessage } from '../db/messages.ts'
 import type { NoProposal, Proposal } from '../rules/decide-turn.ts'
@@ -38,8 +37,7 @@ export function promptOf(agent: Agent, waiting: readonly StoredMessage[], messag
 const worstRepair = { raw: '字'.repeat(8_000), problem: '字'.repeat(1_000) }
 
 /** The most that `askModel` can cost: the answer and its one repair. */
-export function worstCaseMicros(app: App, agent: Agent, prompt: TurnPrompt): number {
-  const model = app.modelOf(agent.model)
+export function worstCaseMicros(model: Model, agent: Agent, prompt: TurnPrompt): number {
   const request = requestOf(agent, prompt)
   return model.worstCaseCostMicros(request) + model.worstCaseCostMicros({ ...request, repairOf: worstRepair })
 }

@@ -4,8 +4,10 @@ import { type Agent, ensureDefaultAgent } from '../db/agents.ts'
 import { findAllowance } from '../db/allowances.ts'
 import { holdConversation } from '../db/conversations.ts'
 import { listNewestMessages, type StoredMessage } from '../db/messages.ts'
+import { findModelConnection } from '../db/model-connections.ts'
 import { type Reservation, settleSpend } from '../db/spend.ts'
 import type { DB } from '../db/types.ts'
+import type { ModelChoice } from '../models.ts'
 import { budgetAt } from '../rules/allowance.ts'
 import { cappedBy, dayOf } from '../rules/caps.ts'
 import { decideWithoutProposal, staySilent, type TurnDecision } from '../rules/decide-turn.ts'
@@ -31,7 +33,7 @@ export type Claim =
   /** Decided without asking a model. */
   | { kind: 'decided'; turn: Turn; decision: TurnDecision; errorClass: string | null }
   /** The model is to be asked, once the money for it is set aside. */
-  | { kind: 'ask'; turn: Turn; prompt: HashedPrompt; reservation: Reservation }
+  | { kind: 'ask'; turn: Turn; prompt: HashedPrompt; reservation: Reservation; choice: ModelChoice }
 
 export interface ClaimRequest {
   organizationId: string
@@ -53,11 +55,12 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
     loop: new Date(now.getTime() - config.AGENTS_BOT_LOOP_WINDOW_MS),
   }
   // One flight: Postgres takes them in this order, so the messages are read once the conversation is held.
-  const [conversation, messages, agent, allowance] = await Promise.all([
+  const [conversation, messages, agent, allowance, connection] = await Promise.all([
     holdConversation(tx, organizationId, conversationId, since),
     listNewestMessages(tx, organizationId, conversationId),
     ensureDefaultAgent(tx, organizationId, ids.agent),
     findAllowance(tx, organizationId),
+    findModelConnection(tx, organizationId),
   ])
   if (!conversation) return { kind: 'nothing' }
   // The run before this one died: whether its call was billed nobody knows, so it counts in full.
@@ -97,16 +100,17 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
   if (month.stopped) return withoutModel(turn, 'budget_spent')
 
   const prompt = promptOf(agent, waiting, messages)
+  const choice = app.models.choose(agent.model, connection)
   const reservation = {
     id: ids.reservation,
     turnId: turn.id,
     conversationId,
     day: dayOf(now),
-    amountMicros: worstCaseMicros(app, agent, prompt),
+    amountMicros: worstCaseMicros(choice.model, agent, prompt),
     capMicros: config.AGENTS_DAILY_CAP_MICROS,
     month,
   }
-  return { kind: 'ask', turn, prompt, reservation }
+  return { kind: 'ask', turn, prompt, reservation, choice }
 }
 
 function withoutModel(turn: Turn, why: 'bot_loop' | 'turns_per_day' | 'budget_spent'): Claim {

@@ -16,7 +16,7 @@ export interface FinishedTurn {
   durationMs: number
   errorClass: string | null
   /** Null when no model was asked. */
-  asked: (Asked & { prompt: HashedPrompt; reservationId: string; reservedMicros: number }) | null
+  asked: (Asked & { prompt: HashedPrompt; reservationId: string; reservedMicros: number; simulated: boolean }) | null
 }
 
 /**
@@ -47,7 +47,7 @@ export async function finishTurn(
     sentiment: proposal?.sentiment ?? null,
     confidence: proposal?.confidence ?? null,
     model: asked?.model ?? null,
-    simulated: app.simulated,
+    simulated: asked?.simulated ?? app.models.simulated,
     promptVersion: asked?.prompt.version ?? null,
     promptTokens: asked?.promptTokens ?? 0,
     completionTokens: asked?.completionTokens ?? 0,
@@ -86,7 +86,7 @@ export async function finishTurn(
       quickReplies: decision.quickReplies,
       confidence: proposal?.confidence ?? 0,
       model: asked?.model ?? 'none',
-      simulated: app.simulated,
+      simulated: numbers.simulated,
       handOver: decision.outcome === 'handed_over',
     })
   }
