@@ -18,7 +18,7 @@ import { createSigner, createTestKey, desk, nowSeconds, registry, type RegistryA
 import { counter } from './shop.ts'
 
 let world: World
-/** A second process of the same services. */
+/** A second replica of the same services, with memory and connections of its own (in this process: nothing is shared but the code). */
 let replica: Running
 let signer: Signer
 const userId = randomUUIDv7()
@@ -331,7 +331,7 @@ describe('an access token', () => {
 })
 
 describe('what ends, ends everywhere within 5 s', () => {
-  test('a membership: in two services of two processes, however often the token was used', async () => {
+  test('a membership: in two services of two replicas, however often the token was used', async () => {
     const member = know('admin')
     const token = await tokenOf(member)
     expect(await everywhere(token)).toEqual([200, 200, 200, 200])
