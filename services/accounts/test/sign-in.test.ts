@@ -28,7 +28,7 @@ describe('signing up', () => {
 
     expect(await people.mailTo(email)).toMatchObject({ kind: 'sign_up', subject: 'Confirmez votre adresse e-mail' })
     const token = await people.tokenTo(email, 'sign_up')
-    const { status, body } = await people.post('/v1/auth/verify-email', { token })
+    const { status, body } = await people.post('/v1/auth/verify-email', { token, password })
     expect(status).toBe(200)
     expect(body).toMatchObject({
       tokenType: 'Bearer',
@@ -38,7 +38,7 @@ describe('signing up', () => {
     })
     expect(body.organizationId).toBe(body.organizations[0].organizationId)
     // Once only.
-    expect(await people.post('/v1/auth/verify-email', { token })).toMatchObject({
+    expect(await people.post('/v1/auth/verify-email', { token, password })).toMatchObject({
       status: 410,
       body: { error: { code: 'gone' } },
     })
@@ -56,14 +56,25 @@ describe('signing up', () => {
     expect((await people.signIn(email, { password: 'quite another phrase' })).status).toBe(401)
   })
 
+  test('that a stranger asked for gives them nothing when its link is followed by who was sent it', async () => {
+    const email = newEmail()
+    await people.post('/v1/auth/sign-up', { email, password: 'a phrase of a stranger' })
+    const token = await people.tokenTo(email, 'sign_up')
+    expect(await people.post('/v1/auth/verify-email', { token, password })).toMatchObject({ status: 403 })
+    expect((await people.post('/v1/auth/verify-email', { token })).status).toBe(400)
+    expect(await world.sql('select 1 from accounts.users where email = $1', [email])).toEqual([])
+    expect((await people.signIn(email, { password: 'a phrase of a stranger' })).status).toBe(401)
+  })
+
   test('of two sign-ups for one address the link that is followed first decides, and the other opens nothing', async () => {
     const email = newEmail()
     await people.post('/v1/auth/sign-up', { email, password: 'the first of phrases' })
     const first = await people.tokenTo(email, 'sign_up')
     await people.post('/v1/auth/sign-up', { email, password: 'the second of phrases' })
     const second = await people.tokenTo(email, 'sign_up')
-    expect((await people.post('/v1/auth/verify-email', { token: second })).status).toBe(200)
-    expect((await people.post('/v1/auth/verify-email', { token: first })).status).toBe(409)
+    const follow = (token: string, chosen: string) => people.post('/v1/auth/verify-email', { token, password: chosen })
+    expect((await follow(second, 'the second of phrases')).status).toBe(200)
+    expect((await follow(first, 'the first of phrases')).status).toBe(409)
     expect((await people.signIn(email, { password: 'the first of phrases' })).status).toBe(401)
     expect((await people.signIn(email, { password: 'the second of phrases' })).status).toBe(200)
   })

@@ -87,7 +87,10 @@ export function openPeople(world: World): People {
         ...(organizationName === undefined ? {} : { organizationName }),
       })
       if (asked.status !== 202) throw new Error(`Sign-up: ${asked.status} ${JSON.stringify(asked.body)}`)
-      const { status, body } = await people.post('/v1/auth/verify-email', { token: await people.tokenTo(email, 'sign_up') })
+      const { status, body } = await people.post('/v1/auth/verify-email', {
+        token: await people.tokenTo(email, 'sign_up'),
+        password,
+      })
       if (status !== 200) throw new Error(`Verification: ${status} ${JSON.stringify(body)}`)
       return { email, userId: body.user.userId, ...body }
     },

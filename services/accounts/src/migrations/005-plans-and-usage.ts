@@ -103,7 +103,7 @@ create table billing_transactions (
   -- Negative for what is given back.
   amount_minor bigint not null,
   tax_amount_minor bigint not null default 0,
-  total_amount_minor bigint generated always as (amount_minor + tax_amount_minor) stored,
+  total_amount_minor bigint generated always as (amount_minor + tax_amount_minor) stored not null,
   currency text not null,
   payment_method text,
   payment_provider text,

@@ -12,6 +12,7 @@ import { findOrCreateUser, findUser, findUserByEmail, lockUser, updateUser } fro
 import { tellSecurityChange } from '../links.ts'
 import { askForMail } from '../mail-request.ts'
 import { personOf } from '../manager.ts'
+import { normalPassword } from '../rules/password.ts'
 import { openSession, SignedIn, signedIn } from '../open-session.ts'
 import { Email } from '../organization-fields.ts'
 import { hashToken } from '../tokens.ts'
@@ -30,14 +31,23 @@ export async function requireLink(app: App, purpose: TokenPurpose, token: string
 export const verifyEmail = route({
   method: 'POST',
   path: '/v1/auth/verify-email',
-  summary: 'Open the account of a sign-up with the token from the mail, and sign in.',
+  summary: 'Open the account of a sign-up with the token from the mail and the password it was asked for with, and sign in.',
   scope: 'public',
-  body: z.strictObject({ token: TokenInput, deviceToken: TokenInput.optional() }),
+  body: z.strictObject({
+    token: TokenInput,
+    password: PasswordInput.describe(
+      'The one of the sign-up: who was sent a link that somebody else asked for does not know it.',
+    ),
+    deviceToken: TokenInput.optional(),
+  }),
   reply: SignedIn,
   async run({ body, ...call }) {
     const { app, from } = call
     const action = 'POST /v1/auth/verify-email'
     const { email, details } = await requireLink(app, 'sign_up', body.token)
+    // A stranger may sign up with your address and a password of theirs: following the link alone must not hand them your account.
+    if (details.passwordHash === undefined || !(await app.passwords.verify(normalPassword(body.password), details.passwordHash)))
+      throw new AppError('forbidden', 'This is not the password of that sign-up. If you did not sign up yourself, do so now.')
     const actingFor = details.organizationName === undefined ? null : randomUUIDv7()
     const opened = await commitIn(call, { organizationId: actingFor ?? installationId, action }, async (tx, tools) => {
       const now = app.now()

@@ -30,11 +30,11 @@ export function signUpMail(language: MailLanguage, to: Link): MailText {
   return language === 'fr'
     ? {
         subject: 'Confirmez votre adresse e-mail',
-        text: `Bienvenue chez Parley. Pour confirmer votre adresse et ouvrir votre compte :\n\n${link(language, to)}\n\n${unasked.fr} Ne suivez surtout pas le lien : le compte aurait le mot de passe que quelqu'un d'autre a choisi.`,
+        text: `Bienvenue chez Parley. Pour confirmer votre adresse et ouvrir votre compte :\n\n${link(language, to)}\n\n${unasked.fr}`,
       }
     : {
         subject: 'Confirm your e-mail address',
-        text: `Welcome to Parley. To confirm your address and open your account:\n\n${link(language, to)}\n\n${unasked.en} Above all, do not follow the link: the account would have the password that somebody else chose.`,
+        text: `Welcome to Parley. To confirm your address and open your account:\n\n${link(language, to)}\n\n${unasked.en}`,
       }
 }
 
