@@ -8,7 +8,7 @@ export type InfrastructureOptions = {
   /** Holds pg/ and nats/ when the embedded servers are used. */
   folder: string
   /** The logins of the embedded nats-server; servers that are given have their own. */
-  natsAuthorization?: string | undefined
+  natsAccounts?: string | undefined
   log?: Log | undefined
 }
 
@@ -41,11 +41,11 @@ export async function startInfrastructure(options: InfrastructureOptions): Promi
 }
 
 /** The embedded servers, whatever the environment says. */
-export async function startEmbedded({ folder, natsAuthorization, log }: InfrastructureOptions): Promise<Infrastructure> {
+export async function startEmbedded({ folder, natsAccounts, log }: InfrastructureOptions): Promise<Infrastructure> {
   const binary = await findNatsServer({ log })
   const [postgres, nats] = await startBoth(
     startPostgres({ dataFolder: join(folder, 'pg'), log }),
-    startNats({ storeFolder: join(folder, 'nats'), binary, authorization: natsAuthorization, log }),
+    startNats({ storeFolder: join(folder, 'nats'), binary, accounts: natsAccounts, log }),
   )
   const stop = () => stopAll(nats, postgres)
   return { kind: 'embedded', postgresUrl: postgres.url, natsUrl: nats.url, stop, postgres, nats }

@@ -24,8 +24,8 @@ export type NatsOptions = {
   port?: number | undefined
   /** The nats-server to run; by default findNatsServer() looks for one. */
   binary?: string | undefined
-  /** An `authorization` block: who may log in, and what each may do. Without one, whoever may log in to this machine may use it. */
-  authorization?: string | undefined
+  /** The `accounts` of its settings: who may log in, and what each may do. Without them, whoever may log in to this machine may use it. */
+  accounts?: string | undefined
   log?: ((line: string) => void) | undefined
 }
 
@@ -84,7 +84,7 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
  * loses acknowledged messages (nats-server issue 7564); on a single node every write is flushed before its acknowledgement.
  * Port -1 lets the server take a free one and write it into the ports file, so nobody can take it in between.
  */
-function settings(folder: string, { port, authorization = '' }: NatsOptions): string {
+function settings(folder: string, { port, accounts = '' }: NatsOptions): string {
   return `server_name: parley
 listen: "127.0.0.1:${port ?? -1}"
 http: "127.0.0.1:-1"
@@ -96,7 +96,7 @@ jetstream {
   store_dir: ${JSON.stringify(folder)}
   sync_interval: always
 }
-${authorization}`
+${accounts}`
 }
 
 async function launch(folder: string, binary: string, options: NatsOptions) {

@@ -1,6 +1,6 @@
 import { credsAuthenticator, type NodeConnectionOptions } from '@nats-io/transport-node'
 import { readFileSync } from 'node:fs'
-import { inboxOf } from './bus-permissions.ts'
+import { inboxOf, limitedApi } from './bus-permissions.ts'
 import type { Secret } from './config.ts'
 import type { ProcessConfig } from './process-config.ts'
 
@@ -27,6 +27,9 @@ export function loginOf(config: ProcessConfig, name: string): BusLogin {
 
 /** True for a login with a list of what it may do: the keeper then manages the stream (docs/decisions/0013). */
 export const isLimited = (login: BusLogin) => login.password !== undefined || login.credentialsFile !== undefined
+
+/** What JetStream is called for this login. */
+export const apiOf = (login: BusLogin) => (isLimited(login) ? limitedApi : '$JS.API')
 
 /** How the client is told. Throws when the file of credentials cannot be read, or an address is none. */
 export function loginOptions(login: BusLogin): NodeConnectionOptions {

@@ -2,13 +2,28 @@ import { encodeToken } from '@parley/contracts'
 import { countersStream, countersSubject } from './bus-counters.ts'
 import { auditEvents } from './types.ts'
 
-/** What a login to the broker may do: what it lists and nothing else (reliability.md A30). */
+/** A subject of another account, and what it is called in one's own. */
+export interface Crossing {
+  account: string
+  subject: string
+  as: string
+}
+
+/**
+ * A login to the broker, in an account of its own: what it lists and nothing else (reliability.md A30). Accounts and not only lists
+ * of subjects, because the server checks no list for the address that an answer is asked to: an event whose acknowledgement was
+ * wished to `$JS.API.STREAM.PURGE.EVT` emptied the stream. In an account of its own such an address leads nowhere (decision 0013).
+ */
 export interface BusUser {
   name: string
-  publish: readonly string[]
-  subscribe: readonly string[]
-  /** May answer a request, once, at the address that the request names. */
-  answers: boolean
+  /** What it calls or publishes outside. */
+  calls: readonly Crossing[]
+  /** What it hears from outside. */
+  hears: readonly Crossing[]
+  /** What the processes of this login tell each other. */
+  pokes: readonly string[]
+  /** Questions that it answers, to anybody. */
+  answers: readonly string[]
 }
 
 /** What is read of a service object. */
@@ -17,12 +32,18 @@ export interface BusService {
   readonly states: readonly { readonly type: string }[]
 }
 
-/** Makes the stream, makes it anew when it is lost, and overwrites erased events: nobody else can (docs/decisions/0013). */
+/** Makes the stream, makes it anew when it is lost, and overwrites erased events: nobody else can. */
 export const keeperName = 'keeper'
 /** All services in one process are one login: memory they share anyway, and a connection each would only idle. */
 export const processName = 'parley'
+/** Where the streams are; only the keeper logs in there. */
+export const busAccount = 'BUS'
 /** Answers who somebody is. */
 const identityService = 'accounts'
+
+const api = '$JS.API'
+/** What JetStream is called in a service's account: under its own name the server answers there itself, that there is none. */
+export const limitedApi = 'BUS.API'
 
 export const streamOf = (root: string) => root.toUpperCase()
 export const inboxOf = (user: string) => `_INBOX.${user}`
@@ -38,88 +59,56 @@ export const typesOf = (service: BusService) => [...new Set(service.states.map((
 export const erasableTypesOf = (service: BusService) =>
   typesOf(service).filter((type) => !auditEvents.some((event) => event.type === type))
 
-/** The login of one service, out of its service object. */
-export function serviceUser(service: BusService, root = 'evt'): BusUser {
-  const { name } = service
-  const stream = streamOf(root)
-  const pokes = [`${name}.news`, `${name}.lanes`].map((topic) => pokeSubject(root, topic))
-  return {
-    name,
-    publish: [
-      ...typesOf(service).map((type) => `${root}.*.${type}.>`),
-      ...pokes,
-      `ask.${root}.${keeperName}.${name}.*`,
-      `ask.${root}.identity.>`,
-      `$JS.API.STREAM.INFO.${stream}`,
-      // Whose consumer a name is, a permission cannot say: names end in a secret, and no list of them is given out.
-      `$JS.API.CONSUMER.CREATE.${stream}`,
-      ...['INFO', 'MSG.NEXT', 'DELETE'].map((call) => `$JS.API.CONSUMER.${call}.${stream}.*`),
-      countersSubject(root),
-      `$JS.API.DIRECT.GET.${countersStream(root)}.${countersSubject(root)}`,
-    ],
-    subscribe: [
-      `${inboxOf(name)}.>`,
-      ...pokes,
-      pokeSubject(root, 'stream'),
-      ...(name === identityService ? [`ask.${root}.identity.>`] : []),
-    ],
-    answers: name === identityService,
-  }
-}
-
-/** The login of a process that runs all of these: what they may together, and its own inbox and name before the keeper. */
+/** The login of a process that runs these services, out of their service objects. */
 export function processUser(services: readonly BusService[], root = 'evt', name = processName): BusUser {
-  const users = services.map((service) => serviceUser(service, root))
-  const own = (subject: string) => !users.some((user) => subject.includes(`.${keeperName}.${user.name}.`))
+  const stream = streamOf(root)
+  const identity = `ask.${root}.identity.>`
+  const isIdentity = services.some((service) => service.name === identityService)
+  const toBus = [
+    ...[...new Set(services.flatMap(typesOf))].toSorted().map((type) => `${root}.*.${type}.>`),
+    `ask.${root}.${keeperName}.${name}.*`,
+    `${api}.STREAM.INFO.${stream}`,
+    `${api}.CONSUMER.CREATE.${stream}`,
+    // Whose consumer a name is, a list cannot say: names end in a secret, and no list of them is given out.
+    ...['INFO', 'MSG.NEXT', 'DELETE'].map((call) => `${api}.CONSUMER.${call}.${stream}.*`),
+    countersSubject(root),
+    `${api}.DIRECT.GET.${countersStream(root)}.${countersSubject(root)}`,
+  ]
+  const news = pokeSubject(root, 'stream')
   return {
     name,
-    publish: unique([...users.flatMap((user) => user.publish).filter(own), `ask.${root}.${keeperName}.${name}.*`]),
-    subscribe: unique([
-      ...users.flatMap((user) => user.subscribe).filter((subject) => !subject.startsWith('_INBOX.')),
-      `${inboxOf(name)}.>`,
-    ]),
-    answers: users.some((user) => user.answers),
+    calls: [
+      ...toBus.map((subject) => ({ account: busAccount, subject, as: subject.replace(api, limitedApi) })),
+      ...(isIdentity ? [] : [{ account: identityService, subject: identity, as: identity }]),
+    ],
+    hears: [{ account: busAccount, subject: news, as: news }],
+    pokes: services.flatMap((service) => ['news', 'lanes'].map((topic) => pokeSubject(root, `${service.name}.${topic}`))),
+    answers: isIdentity ? [identity] : [],
   }
 }
 
-/** The one login that manages the stream. It cannot publish an event. */
-export function keeperUser(root = 'evt'): BusUser {
-  const stream = streamOf(root)
+/** The login of one service's processes. */
+export const serviceUser = (service: BusService, root = 'evt') => processUser([service], root, service.name)
+
+/** What the server lets a login publish and subscribe to inside its account. */
+export function listsOf({ name, calls, hears, pokes, answers }: BusUser): { publish: string[]; subscribe: string[] } {
   return {
-    name: keeperName,
+    publish: [...calls.map((call) => call.as), ...pokes, ...answers],
+    subscribe: [`${inboxOf(name)}.>`, ...hears.map((news) => news.as), ...pokes, ...answers],
+  }
+}
+
+/** What the keeper may publish and subscribe to, in the account of the streams. It states nothing. */
+export function keeperLists(root = 'evt'): { publish: string[]; subscribe: string[] } {
+  const stream = streamOf(root)
+  const streams = [stream, countersStream(root)]
+  return {
     publish: [
-      ...['CREATE', 'INFO', 'UPDATE', 'DELETE', 'MSG.DELETE'].map((call) => `$JS.API.STREAM.${call}.${stream}`),
-      ...['CREATE', 'INFO', 'UPDATE', 'DELETE'].map((call) => `$JS.API.STREAM.${call}.${countersStream(root)}`),
-      `$JS.API.DIRECT.GET.${stream}`,
+      ...['CREATE', 'INFO', 'UPDATE', 'DELETE'].flatMap((call) => streams.map((name) => `${api}.STREAM.${call}.${name}`)),
+      `${api}.STREAM.MSG.DELETE.${stream}`,
+      `${api}.DIRECT.GET.${stream}`,
       pokeSubject(root, 'stream'),
     ],
     subscribe: [`${inboxOf(keeperName)}.>`, `ask.${root}.${keeperName}.>`, pokeSubject(root, 'stream')],
-    answers: true,
   }
 }
-
-/** A login per service, and the keeper's. */
-export function busUsers(services: readonly BusService[], root = 'evt'): BusUser[] {
-  return [...services.map((service) => serviceUser(service, root)), keeperUser(root)]
-}
-
-/** The `authorization` block of a nats-server's settings; `passwordOf` gives a literal or the name of a variable, as it stands there. */
-export function printUsers(users: readonly BusUser[], passwordOf: (name: string) => string): string {
-  return `authorization {\n  timeout: 5\n  users: [\n${users.map((user) => printUser(user, passwordOf(user.name))).join('')}  ]\n}\n`
-}
-
-function printUser({ name, publish, subscribe, answers }: BusUser, password: string): string {
-  const list = (subjects: readonly string[]) =>
-    `[\n${subjects.map((subject) => `          ${JSON.stringify(subject)}\n`).join('')}        ]`
-  return `    {
-      user: ${JSON.stringify(name)}
-      password: ${password}
-      permissions: {
-        publish: { allow: ${list(publish)} }
-        subscribe: { allow: ${list(subscribe)} }
-${answers ? '        allow_responses: { max: 1, expires: "30s" }\n' : ''}      }
-    }
-`
-}
-
-const unique = (subjects: readonly string[]) => [...new Set(subjects)]

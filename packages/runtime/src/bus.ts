@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { connect, headers, type Msg, type NatsConnection, nanos, type Subscription } from '@nats-io/transport-node'
 import { type Asks, openAsks } from './bus-asks.ts'
 import { type Counters, openCounters } from './bus-counters.ts'
-import { type BusLogin, isLimited, loginOptions } from './bus-login.ts'
+import { apiOf, type BusLogin, isLimited, loginOptions } from './bus-login.ts'
 import { inboxOf, pokeSubject, streamOf } from './bus-permissions.ts'
 import { askedUpkeep, ownUpkeep, type SeenStream } from './bus-stream.ts'
 import { describe } from './errors.ts'
@@ -99,7 +99,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       `nats-server ${version} is too old: ${oldestServer} or newer is needed, because older ones cannot fsync before they acknowledge.`,
     )
   }
-  const jsm: JetStreamManager = await jetstreamManager(nc, { timeout: 5_000, checkAPI: false })
+  const jsm: JetStreamManager = await jetstreamManager(nc, { timeout: 5_000, checkAPI: false, apiPrefix: apiOf(login) })
   const doubters = new Set<() => void>()
   const readers = new Set<{ reopen(why: string): void }>()
   /** Readers would notice a lost consumer or stream by its silence, in seconds, and a relay with nothing to say not at all. */
@@ -363,7 +363,7 @@ function readLane(
     const room = batch - outstanding
     outstanding += room
     nc.publish(
-      `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
+      `${apiOf(options.login)}.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
       JSON.stringify({ batch: room, expires: nanos(pullExpiresMs), idle_heartbeat: nanos(heartbeatMs) }),
       { reply: `${inbox}.${generation}` },
     )

@@ -72,7 +72,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
     const infrastructure = await step('Postgres and NATS', sink, () =>
       startInfrastructure({
         folder: home.folder,
-        natsAuthorization: logins.authorization,
+        natsAccounts: logins.settings,
         log(line) {
           sink.write(logLine(line))
           say(line)

@@ -1,11 +1,11 @@
-import { busUsers, printUsers, processName, processUser } from '@parley/runtime'
+import { busSettings } from '@parley/runtime'
 import type { Environment } from './environment.ts'
 import type { AnyService } from './services.ts'
 
 /** Who may log in to the embedded broker. */
 export interface NatsLogins {
   /** For the server's settings. */
-  authorization: string
+  settings: string
   /** What a process of that name is told of itself. */
   of(name: string): Environment
 }
@@ -15,9 +15,8 @@ export interface NatsLogins {
  * missing there is found on a laptop, not in the cluster. `passwordOf` gives the same password for a name every time.
  */
 export function natsLogins(services: readonly AnyService[], root: string, passwordOf: (name: string) => string): NatsLogins {
-  const users = [...busUsers(services, root), processUser(services, root, processName)]
   return {
-    authorization: printUsers(users, (name) => JSON.stringify(passwordOf(name))),
+    settings: busSettings(services, { root, together: true, passwordOf: (name) => JSON.stringify(passwordOf(name)) }),
     of: (name) => ({ NATS_USER: name, NATS_PASSWORD: passwordOf(name), NATS_CREDENTIALS_FILE: '' }),
   }
 }

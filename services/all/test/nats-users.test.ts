@@ -26,7 +26,7 @@ let keeper: Keeper
 const lines = new Map<string, NatsConnection>()
 
 beforeAll(async () => {
-  server = await startNats({ storeFolder: folder, authorization: logins.authorization })
+  server = await startNats({ storeFolder: folder, accounts: logins.settings })
   keeper = await openKeeper(
     allServices,
     { NATS_URL: server.url, NATS_MAX_BYTES: String(64 * 1024 ** 2), ...logins.of(keeperName) },
@@ -98,15 +98,31 @@ describe.each(names)('%s at the broker', (name) => {
         (call) => `STREAM.${call}.EVT`,
       ),
       ...['DELETE', 'UPDATE', 'CREATE'].map((call) => `STREAM.${call}.EVT_COUNTS`),
-      ...['CONSUMER.NAMES.EVT', 'CONSUMER.LIST.EVT', 'CONSUMER.DURABLE.CREATE.EVT.mine', 'STREAM.LIST', 'STREAM.NAMES', 'INFO'],
+      'CONSUMER.NAMES.EVT',
+      'CONSUMER.LIST.EVT',
+      'CONSUMER.DURABLE.CREATE.EVT.mine',
+      'STREAM.LIST',
+      'STREAM.NAMES',
+      'INFO',
       // It would publish what it takes from one subject under another (`republish`), past every list.
       'STREAM.CREATE.MINE',
     ]
-    for (const call of calls) expect(await said(name, `$JS.API.${call}`), call).toBe('not permitted')
+    for (const call of calls)
+      for (const api of ['$JS.API', 'BUS.API']) expect(await said(name, `${api}.${call}`), `${api}.${call}`).toBe('not permitted')
   })
 
   test('hears no advisory, no event beside its lanes, and nobody else’s answers', async () => {
-    const foreign = ['$JS.EVENT.ADVISORY.>', '$SYS.>', '>', 'evt.>', '$JS.API.>', `_INBOX.${keeperName}.>`, '_INBOX.>', 'count.>']
+    const foreign = [
+      '$JS.EVENT.ADVISORY.>',
+      '$SYS.>',
+      '>',
+      'evt.>',
+      '$JS.API.>',
+      'BUS.API.>',
+      `_INBOX.${keeperName}.>`,
+      '_INBOX.>',
+      'count.>',
+    ]
     const inboxes = others.map((other) => `_INBOX.${other}.>`)
     const questions = ['ask.evt.keeper.>', ...(name === 'accounts' ? [] : ['ask.evt.identity.>'])]
     for (const pattern of [...foreign, ...inboxes, ...questions])
@@ -133,7 +149,7 @@ describe.each(names)('%s at the broker', (name) => {
 describe('what a list of subjects cannot say', () => {
   /** A reader that the broker sends to by itself: nobody asks whether whoever made it may publish there. */
   const deliverTo = (target: string, key: string) =>
-    said('ingest', '$JS.API.CONSUMER.CREATE.EVT', {
+    said('ingest', 'BUS.API.CONSUMER.CREATE.EVT', {
       stream_name: 'EVT',
       config: {
         deliver_subject: target,
@@ -164,9 +180,52 @@ describe('what a list of subjects cannot say', () => {
 
   test('a reader cannot deliver into the stream, nor call its management', async () => {
     expect(await deliverTo(subject(turnTaken.type), 'k')).toMatchObject({ error: { err_code: 10_081 } })
-    await deliverTo('$JS.API.STREAM.DELETE.EVT', 'forged')
+    await said('ingest', subject(messageReceived.type, 'update'), { name: 'EVT', subjects: ['evt.>', 'mine.>'] })
+    await deliverTo('$JS.API.STREAM.UPDATE.EVT', 'update')
     await as('ingest').flush()
-    expect(await said('ingest', '$JS.API.STREAM.INFO.EVT')).toMatchObject({ config: { name: 'EVT' } })
+    expect(await said('ingest', 'BUS.API.STREAM.INFO.EVT')).toMatchObject({ config: { subjects: ['evt.>'] } })
+  })
+
+  /**
+   * No server looks at the address that an answer is wished to: the answer is then a request by the server itself. Each of these
+   * did its work when services shared one account with the stream.
+   */
+  test('an answer that is wished to the stream’s management, or to another’s subject, arrives nowhere', async () => {
+    const target = randomUUIDv7()
+    const foreign = subjectOf('evt', turnTaken.type, organizationId, target)
+    const own = subjectOf('evt', messageReceived.type, organizationId, target)
+    const ask = (wanted: string, reply: string, body = '') => as('ingest').publish(wanted, body, { reply })
+    const before = (await said('ingest', 'BUS.API.STREAM.INFO.EVT')) as { created: string; state: { messages: number } }
+    await said('ingest', 'count.evt.ingest', { name: 'EVT', subjects: ['evt.>', 'mine.>'] })
+    const counter = 'BUS.API.DIRECT.GET.EVT_COUNTS.count.evt.ingest'
+    for (const api of ['$JS.API', 'BUS.API']) {
+      ask(counter, `${api}.STREAM.UPDATE.EVT`)
+      ask(own, `${api}.STREAM.PURGE.EVT`, 'x')
+      ask(own, `${api}.STREAM.MSG.DELETE.EVT`, 'x')
+      await said('ingest', 'BUS.API.CONSUMER.CREATE.EVT', {
+        stream_name: 'EVT',
+        config: {
+          name: 'none-left',
+          ack_policy: 'none',
+          deliver_policy: 'new',
+          filter_subject: subject(messageReceived.type, 'none'),
+        },
+      })
+      // Nothing to give: an answer without a word in it, which is how a stream is deleted.
+      ask('BUS.API.CONSUMER.MSG.NEXT.EVT.none-left', `${api}.STREAM.DELETE.EVT`, JSON.stringify({ batch: 1, no_wait: true }))
+    }
+    ask(counter, foreign)
+    ask('ask.evt.keeper.ingest.counters', foreign, JSON.stringify({ data: {} }))
+    await as('ingest').flush()
+    // Whatever the server still does of it, it does before it answers the keeper, who asks twice.
+    const manager = await jetstreamManager(as(keeperName), { checkAPI: false })
+    await manager.streams.info('EVT')
+    const after = await manager.streams.info('EVT')
+    expect(after.created).toBe(before.created)
+    expect(after.config.subjects).toEqual(['evt.>'])
+    expect(after.state.messages).toBe(before.state.messages + 4)
+    expect(after.state.num_deleted ?? 0).toBe(0)
+    expect(await manager.direct.getMessage('EVT', { seq: 1, next_by_subj: foreign })).toBeNull()
   })
 })
 

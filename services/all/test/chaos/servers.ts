@@ -57,8 +57,9 @@ export async function openBroker(folder: string, logins: NatsLogins): Promise<Br
   const remembered = join(folder, 'nats-remembered')
   mkdirSync(storeFolder, { recursive: true })
   const pass = randomBytes(18).toString('base64url')
-  const authorization = logins.authorization.replace('users: [', `users: [\n    { user: "onlooker", password: "${pass}" }`)
-  let server: Nats = await startNats({ storeFolder, authorization })
+  // The first list of logins is that of the streams' own account.
+  const accounts = logins.settings.replace('users: [', `users: [\n      { user: "onlooker", password: "${pass}" }`)
+  let server: Nats = await startNats({ storeFolder, accounts })
   const { url, port } = server
   return {
     url,
@@ -76,7 +77,7 @@ export async function openBroker(folder: string, logins: NatsLogins): Promise<Br
       if (wanted !== 'as it is') rmSync(store, { recursive: true })
       if (wanted === 'as remembered') cpSync(remembered, store, { recursive: true })
       await wait(downMs)
-      server = await startNats({ storeFolder, port, authorization })
+      server = await startNats({ storeFolder, port, accounts })
     },
     async freeze(ms) {
       process.kill(server.pid, 'SIGSTOP')
