@@ -334,7 +334,12 @@ describe('reports of the services', () => {
   test('a refusal is looked into: a good token survives it, a bad one is marked', async () => {
     const good = await connect()
     await report(good.body.id)
-    expect(await rowOf(good.body.id)).toMatchObject({ status: 'active', error_count: 0 })
+    expect(await rowOf(good.body.id)).toMatchObject({ status: 'active', error_count: 1 })
+    // Told once more, sealed anew: whoever waits for other credentials may go on with these.
+    const [first, second, ...more] = await told(good.body.id)
+    expect(more).toEqual([])
+    expect(second?.credentials?.sealed).not.toBe(first?.credentials?.sealed)
+    expect(openTold(second)).toEqual(openTold(first))
     const bad = await connect({ credentials: { token: 'whapi-token-of-nobody' }, test: false })
     await report(bad.body.id)
     expect(await rowOf(bad.body.id)).toMatchObject({ status: 'error', error_count: 2 })

@@ -1,6 +1,6 @@
 import { connectionChanged, type DataOf, messageSendRequested } from '@parley/contracts'
 import { startWhapiSimulator, type WhapiSimulator } from '@parley/providers/whapi'
-import { credentialsPlace, makeDataKey, openSealingKeys, sealCredentials, Secret } from '@parley/runtime'
+import { credentialsPlace, makeDataKey, openSealingKeys, sealCredentials, Secret, wrapDataKey } from '@parley/runtime'
 import { startWorld, type World } from '@parley/runtime/testing'
 import { randomBytes, randomUUID, randomUUIDv7 } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
@@ -31,14 +31,24 @@ type Changed = DataOf<typeof connectionChanged>
 function openConnection(accountId: string) {
   const { organizationId } = world
   const connectionId = randomUUIDv7()
+  const place = credentialsPlace(organizationId, connectionId)
+  const keysNow = () => {
+    const { PARLEY_SECRET_KEY: current, PARLEY_SECRET_KEY_PREVIOUS: previous } = world.environment
+    return openSealingKeys(new Secret(current as string), previous === undefined ? undefined : new Secret(previous))
+  }
+  const { dataKey } = makeDataKey(keysNow(), organizationId, 1)
   let revision = 0
+  let sealed: { of: string; text: string } | undefined
   return {
     connectionId,
-    async told(newToken: string | null, more: Partial<Changed> = {}) {
+    /** The same token is told as it was sealed, unless it was `given` anew. */
+    async told(newToken: string | null, { given = false, ...more }: Partial<Changed> & { given?: boolean } = {}) {
       revision += 1
-      const keys = openSealingKeys(new Secret(world.environment['PARLEY_SECRET_KEY'] as string))
-      const { dataKey, wrapped } = makeDataKey(keys, organizationId, 1)
-      const place = credentialsPlace(organizationId, connectionId)
+      if (newToken !== null && (given || sealed?.of !== newToken)) {
+        sealed = { of: newToken, text: sealCredentials(dataKey, place, { token: newToken }) }
+      }
+      const credentials =
+        newToken === null || !sealed ? null : { keyVersion: 1, wrappedKey: wrapDataKey(keysNow(), dataKey), sealed: sealed.text }
       await world.state('notifier', connectionChanged, {
         connectionId,
         provider: 'whapi',
@@ -46,10 +56,7 @@ function openConnection(accountId: string) {
         displayName: 'the shop',
         status: newToken === null ? 'removed' : 'active',
         settings: {},
-        credentials:
-          newToken === null
-            ? null
-            : { keyVersion: 1, wrappedKey: wrapped, sealed: sealCredentials(dataKey, place, { token: newToken }) },
+        credentials,
         webhook: null,
         revision,
         ...more,
@@ -113,6 +120,19 @@ test('a connection brings its channel about: a refused token waits, is reported,
   // The next message says nothing new of the connection.
   await (await send('PHONE-1')).becomes('sent')
   expect(await reportsOf(connection.connectionId)).toHaveLength(2)
+})
+
+test('a token that the gateway refused for a moment is tried once more when it is given anew', async () => {
+  const connection = openConnection('PHONE-9')
+  await connection.told(token)
+  gateway.faults.next({ kind: 'status', status: 401 })
+  const message = await send('PHONE-9')
+  await expect.poll(async () => (await channelOf('PHONE-9'))?.['status']).toBe('unauthorised')
+  await connection.told(token)
+  expect(await channelOf('PHONE-9')).toMatchObject({ status: 'unauthorised' })
+  await connection.told(token, { given: true })
+  await message.becomes('sent')
+  expect(gateway.sentTo(message.chatId)).toHaveLength(1)
 })
 
 test('switched off nothing goes out, and removed its token is forgotten and what waits ends', async () => {

@@ -26,6 +26,6 @@ export const noteConnectionReport = on(
     }
     if (state.status === connection.status) await noteConnection(tx, connection, change)
     else await changeConnection(tx, { emit, later, audit }, connection, change)
-    if (test) later(testConnectionRef, { connectionId, tries: state.unreachedTests })
+    if (test) later(testConnectionRef, { connectionId, tries: state.unreachedTests, reported: true })
   },
 )

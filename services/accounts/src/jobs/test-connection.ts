@@ -2,6 +2,7 @@ import { job } from '../app.ts'
 import { testConnectionRef } from '../connection-tests/ref.ts'
 import { testConnection as tryCredentials } from '../connection-tests/test-connection.ts'
 import { findOpenConnection, lockConnection } from '../db/connections.ts'
+import { holdDataKey } from '../db/encryption-keys.ts'
 import { noteConnectionTest } from '../steps/note-connection-test.ts'
 
 /**
@@ -12,16 +13,17 @@ export const testConnection = job(
   testConnectionRef.name,
   testConnectionRef.schema,
   { policy: 'standard', expireSeconds: 30 },
-  async ({ data: { connectionId, tries }, organizationId, app, read, finish }) => {
+  async ({ data: { connectionId, tries, reported }, organizationId, app, read, finish }) => {
     const found = await read((tx) => findOpenConnection(tx, app.keys, organizationId, connectionId))
     if (found?.connection.unreachedTests !== tries) return
     const { connection, credentials } = found
     const test = await tryCredentials(app.tester, { ...connection, credentials })
     await finish(async (tx, tools) => {
+      const { dataKey } = await holdDataKey(tx, app.keys, organizationId)
       const now = await lockConnection(tx, organizationId, connectionId)
       // The verdict is about the credentials that were tried.
       if (now?.sealedCredentials !== connection.sealedCredentials || now.unreachedTests !== tries) return
-      await noteConnectionTest(tx, tools, now, test, app.now())
+      await noteConnectionTest(tx, tools, now, { test, credentials, dataKey, reported, now: app.now() })
     })
   },
 )

@@ -72,7 +72,8 @@ export const patchConnection = route({
         providerVersion: fieldsOf(provider).version(settings),
         syncFrequencyMinutes: body.syncFrequencyMinutes === undefined ? locked.syncFrequencyMinutes : body.syncFrequencyMinutes,
         status: body.status ?? locked.status,
-        ...(replaced.length === 0
+        // Given again they are sealed anew, also when they are the same: a service that was refused with them tries once more.
+        ...(body.credentials === undefined && replaced.length === 0
           ? {}
           : {
               ...sealedColumns(key.dataKey, id, sealed),
@@ -107,10 +108,11 @@ export const postConnectionTest = route({
     const { connection, credentials } = await read((tx) => requireOpen(app, tx, organizationId, id))
     const test = await tryCredentials(app.tester, { ...connection, credentials })
     const saved = await commit(async (tx, tools) => {
+      const { dataKey } = await holdDataKey(tx, app.keys, organizationId)
       const locked = await lockConnection(tx, organizationId, id)
       if (locked?.sealedCredentials !== connection.sealedCredentials)
         throw new AppError('conflict', 'The connection was changed meanwhile. Try again.')
-      return noteConnectionTest(tx, tools, locked, test, app.now())
+      return noteConnectionTest(tx, tools, locked, { test, credentials, dataKey, reported: false, now: app.now() })
     })
     return { ...connectionView(saved), webhook: null, test: { outcome: test.outcome, detail: test.detail } }
   },

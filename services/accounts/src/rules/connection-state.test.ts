@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { afterReport, afterTest, type ConnectionState, nextTestAt } from './connection-state.ts'
+import { afterReport, afterTest, type ConnectionState, nextTestAt, provesRefused } from './connection-state.ts'
 
 const active: ConnectionState = { status: 'active', errorCount: 0, unreachedTests: 0 }
 const now = new Date('2026-11-21T10:00:00.000Z')
@@ -44,6 +44,25 @@ test('one refusal is looked into, the third in a row is believed', () => {
   const second = afterReport(first.state, 'refused')
   expect(second).toMatchObject({ state: { status: 'active', errorCount: 2 }, test: true })
   expect(afterReport(second.state, 'refused')).toMatchObject({ state: { status: 'error', errorCount: 3 }, test: false })
+})
+
+test('refusals that our own tries contradict do not go on for ever: the third still counts', () => {
+  let state = active
+  const seen: string[] = []
+  for (let i = 0; i < 3; i++) {
+    const reported = afterReport(state, 'refused')
+    seen.push(`${reported.state.status} ${reported.test}`)
+    state = reported.test ? afterTest(reported.state, 'ok', true) : reported.state
+  }
+  expect(seen).toEqual(['active true', 'active true', 'error false'])
+})
+
+test('services go on only after a try that contradicts a refusal', () => {
+  expect(provesRefused({ ...active, errorCount: 1 }, 'ok')).toBe(true)
+  expect(provesRefused({ ...active, status: 'error', errorCount: 3 }, 'ok')).toBe(true)
+  expect(provesRefused(active, 'ok')).toBe(false)
+  expect(provesRefused({ ...active, errorCount: 1 }, 'unreachable')).toBe(false)
+  expect(provesRefused({ ...active, status: 'inactive', errorCount: 1 }, 'ok')).toBe(false)
 })
 
 test('a call that succeeds ends the count, a throttled one is no failure, a failed one never breaks', () => {

@@ -17,18 +17,28 @@ export interface ConnectionState {
   unreachedTests: number
 }
 
-/** What a try of the credentials makes of a connection. One that somebody switched off stays off. */
-export function afterTest(state: ConnectionState, outcome: TestOutcome): ConnectionState {
+/**
+ * What a try of the credentials makes of a connection. One that somebody switched off stays off. A try because of a report does not end
+ * the count: when services are refused what the provider takes from us, the third refusal has to end it.
+ */
+export function afterTest(state: ConnectionState, outcome: TestOutcome, reported = false): ConnectionState {
   const settled = (status: ConnectionStatus) => (state.status === 'inactive' ? 'inactive' : status)
   switch (outcome) {
     case 'ok':
-      return { status: settled('active'), errorCount: 0, unreachedTests: 0 }
+      return { status: settled('active'), errorCount: reported ? state.errorCount : 0, unreachedTests: 0 }
     case 'refused':
       return { status: settled('error'), errorCount: state.errorCount + 1, unreachedTests: 0 }
     case 'unreachable':
       // A provider that is away says nothing about credentials that worked.
       return { ...state, errorCount: state.errorCount + 1, unreachedTests: state.unreachedTests + 1 }
   }
+}
+
+/**
+ * True when a try has proved credentials that a service was refused with: services that wait for others are told to go on with them.
+ */
+export function provesRefused(state: ConnectionState, outcome: TestOutcome): boolean {
+  return outcome === 'ok' && state.errorCount > 0 && (state.status === 'active' || state.status === 'error')
 }
 
 /** When to try again what could not be reached; null: only when somebody asks. */

@@ -1,18 +1,20 @@
-import type { CommitTools, Tx } from '@parley/runtime'
+import type { CommitTools, Credentials, DataKey, Tx } from '@parley/runtime'
 import type { ConnectionTest } from '../connection-tests/outcome.ts'
 import { testConnectionRef } from '../connection-tests/ref.ts'
-import { changeConnection, type Connection, noteConnection } from '../db/connections.ts'
+import { changeConnection, type Connection, noteConnection, sealedColumns } from '../db/connections.ts'
 import type { DB } from '../db/types.ts'
-import { afterTest, type ConnectionState, nextTestAt } from '../rules/connection-state.ts'
+import { afterTest, type ConnectionState, nextTestAt, provesRefused } from '../rules/connection-state.ts'
 
 /** What a try of the credentials changes in the row of its connection. */
-export function testedColumns(state: ConnectionState, test: ConnectionTest, now: Date) {
+export function testedColumns(state: ConnectionState, test: ConnectionTest, now: Date, reported = false) {
   // Nothing harmless could be asked: the credentials are believed.
   const outcome = test.outcome === 'untested' ? 'ok' : test.outcome
-  const next = afterTest(state, outcome)
+  const { status, errorCount, unreachedTests } = afterTest(state, outcome, reported)
   const failed = outcome !== 'ok'
   return {
-    ...next,
+    status,
+    errorCount,
+    unreachedTests,
     statusReason: test.detail,
     ...(test.outcome === 'untested' ? {} : { lastTestedAt: now }),
     ...(failed ? { lastError: test.detail, lastErrorAt: now } : { lastError: null }),
@@ -23,17 +25,31 @@ export function testedColumns(state: ConnectionState, test: ConnectionTest, now:
   }
 }
 
-/** Writes down what a try gave. The services hear of it when it changed what the connection is; a pending one is tried again later. */
-export async function noteConnectionTest(
-  tx: Tx<DB>,
-  tools: CommitTools,
-  before: Connection,
-  test: ConnectionTest,
-  now: Date,
-): Promise<Connection> {
-  const change = testedColumns(before, test, now)
-  const isChanged = change.status !== before.status
-  const noted = isChanged ? await changeConnection(tx, tools, before, change) : await noteConnection(tx, before, change)
+/** A try of the credentials of a connection that is locked, and what they were. */
+export interface Tried {
+  test: ConnectionTest
+  credentials: Credentials
+  /** Held before the connection was locked. */
+  dataKey: DataKey
+  /** Because a service was refused. */
+  reported: boolean
+  now: Date
+}
+
+/**
+ * Writes down what a try gave. The services hear of it when it changed what the connection is, and when it proves credentials that one of
+ * them was refused with: sealed anew, because to a service that waits for others that is the sign to go on. A connection that is pending
+ * is tried again later.
+ */
+export async function noteConnectionTest(tx: Tx<DB>, tools: CommitTools, before: Connection, tried: Tried): Promise<Connection> {
+  const { test, now } = tried
+  const change = testedColumns(before, test, now, tried.reported)
+  const goOn = test.outcome !== 'untested' && provesRefused(before, test.outcome)
+  const sealed = goOn ? sealedColumns(tried.dataKey, before.connectionId, tried.credentials) : {}
+  const isTold = goOn || change.status !== before.status
+  const noted = isTold
+    ? await changeConnection(tx, tools, before, { ...change, ...sealed })
+    : await noteConnection(tx, before, change)
   askForNextTest(tools, noted, now)
   return noted
 }
@@ -42,6 +58,10 @@ export async function noteConnectionTest(
 export function askForNextTest({ later }: CommitTools, connection: Connection, now: Date): void {
   const startAfter = nextTestAt(connection, now)
   if (startAfter !== null) {
-    later(testConnectionRef, { connectionId: connection.connectionId, tries: connection.unreachedTests }, { startAfter })
+    later(
+      testConnectionRef,
+      { connectionId: connection.connectionId, tries: connection.unreachedTests, reported: false },
+      { startAfter },
+    )
   }
 }

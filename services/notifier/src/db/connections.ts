@@ -1,22 +1,22 @@
 import type { Tx } from '@parley/runtime'
 import type { Connections, DB } from './types.ts'
 
-/** Notes what was told of a connection. False: it is not newer than what is known. */
-export async function noteConnection(
-  tx: Tx<DB>,
-  organizationId: string,
-  told: Omit<Connections, 'organizationId'>,
-): Promise<boolean> {
-  const { connectionId, accountId, status, revision } = told
-  const noted = await tx
-    .insertInto('connections')
-    .values({ organizationId, connectionId, accountId, status, revision })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['organizationId', 'connectionId'])
-        .doUpdateSet({ accountId, status, revision })
-        .where('connections.revision', '<', revision),
-    )
+/** What is known of a connection, held until the commit. Events of one connection come one after another, so nobody else makes it. */
+export async function lockConnection(tx: Tx<DB>, organizationId: string, connectionId: string): Promise<Connections | undefined> {
+  return tx
+    .selectFrom('connections')
+    .selectAll()
+    .where('organizationId', '=', organizationId)
+    .where('connectionId', '=', connectionId)
+    .forUpdate()
     .executeTakeFirst()
-  return noted.numInsertedOrUpdatedRows === 1n
+}
+
+export async function saveConnection(tx: Tx<DB>, connection: Connections): Promise<void> {
+  const { organizationId: _, connectionId: __, ...change } = connection
+  await tx
+    .insertInto('connections')
+    .values(connection)
+    .onConflict((conflict) => conflict.columns(['organizationId', 'connectionId']).doUpdateSet(change))
+    .execute()
 }

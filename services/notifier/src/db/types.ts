@@ -93,6 +93,7 @@ export interface Connections {
   accountId: string
   status: string
   revision: number
+  credentialsHash: string | null
 }
 
 export interface DB {

@@ -1,8 +1,9 @@
+import { hash } from 'node:crypto'
 import { connectionChanged, connectionReported } from '@parley/contracts'
 import { credentialsPlace, isSealedWithOldKey, openCredentials, openText, sealText } from '@parley/runtime'
 import { on } from '../app.ts'
 import { closeChannel, lockChannel, refreshSeal, saveChannel, tokenPlace } from '../db/channels.ts'
-import { noteConnection } from '../db/connections.ts'
+import { lockConnection, saveConnection } from '../db/connections.ts'
 import { resumeChannel } from '../jobs/resume-channel.ts'
 
 /**
@@ -13,7 +14,10 @@ export const adoptConnection = on('adopt-connection', connectionChanged, async (
   const { organizationId, data } = event
   const { connectionId, accountId, status, settings, credentials, revision } = data
   if (data.provider !== 'whapi' || accountId === null) return
-  if (!(await noteConnection(tx, organizationId, { connectionId, accountId, status, revision }))) return
+  const before = await lockConnection(tx, organizationId, connectionId)
+  if (before && before.revision >= revision) return
+  const credentialsHash = credentials && hash('sha256', credentials.sealed)
+  await saveConnection(tx, { organizationId, connectionId, accountId, status, revision, credentialsHash })
 
   const channel = await lockChannel(tx, organizationId, accountId)
   if (credentials === null) {
@@ -34,7 +38,9 @@ export const adoptConnection = on('adopt-connection', connectionChanged, async (
   if (token === undefined) throw new TypeError('A WhatsApp connection was told without its token.')
   const perSecond = typeof settings['perSecond'] === 'number' ? settings['perSecond'] : null
   const disabled = status === 'inactive'
+  // A refused token goes on waiting for another, until somebody gave it anew: then it is tried once more.
   const isSame =
+    before?.credentialsHash === credentialsHash &&
     channel?.connectionId === connectionId &&
     channel.baseUrl === baseUrl &&
     channel.perSecond === perSecond &&
@@ -42,7 +48,6 @@ export const adoptConnection = on('adopt-connection', connectionChanged, async (
     channel.sealedToken !== null &&
     openText(app.keys, place, channel.sealedToken) === token
   if (isSame) {
-    // A refused token that is told once more is still refused: the channel goes on waiting for another.
     if (channel.sealedToken !== null && isSealedWithOldKey(app.keys, channel.sealedToken)) {
       await refreshSeal(tx, organizationId, accountId, sealText(app.keys, place, token))
     }

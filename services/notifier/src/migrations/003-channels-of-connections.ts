@@ -10,6 +10,8 @@ export const channelsOfConnections: Migration = {
       account_id text not null,
       status text not null,
       revision integer not null,
+      -- SHA-256 of the sealed credentials: sealed anew, they were given anew, also when they are the same. Null after the end.
+      credentials_hash text,
       primary key (organization_id, connection_id)
     );
 
