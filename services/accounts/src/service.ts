@@ -59,6 +59,7 @@ import {
   patchNotificationPreferences,
 } from './routes/preferences.ts'
 import { postOperatorOrganization, patchOperatorOrganization } from './routes/operator.ts'
+import { patchOperatorPerson } from './routes/operator-people.ts'
 import { organizationsAndMembers } from './migrations/002-organizations-and-members.ts'
 import { audit } from './migrations/006-audit.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
@@ -138,6 +139,7 @@ export const accounts = defineService({
     patchNotificationPreferences,
     postOperatorOrganization,
     patchOperatorOrganization,
+    patchOperatorPerson,
     postConnection,
     getConnections,
     getConnection,

@@ -178,6 +178,46 @@ describe('sessions', () => {
   })
 })
 
+describe('the operator', () => {
+  const patch = (userId: string, body: unknown) => world.call('PATCH', `/v1/operator/people/${userId}`, { body })
+
+  test('suspends a person, who is out everywhere within seconds and gets in by no way', async () => {
+    const [joined, other] = [await people.join(), await people.join()]
+    await people.post('/v1/auth/magic-link', { email: joined.email })
+    const link = await people.tokenTo(joined.email, 'magic_link')
+    const suspend = { status: 'suspended', reason: 'left the company' }
+    expect(await patch(joined.userId, suspend)).toMatchObject({ status: 200, body: { status: 'suspended', sessionsEnded: 1 } })
+    expect((await patch(joined.userId, suspend)).body.sessionsEnded).toBe(0)
+    await vi.waitUntil(async () => (await me(joined.accessToken)) === 401, { timeout: 5_000 })
+    expect((await refresh(joined.refreshToken)).status).toBe(401)
+    expect((await people.signIn(joined.email)).status).toBe(401)
+    expect((await people.post('/v1/auth/magic-link/redeem', { token: link })).status).toBe(410)
+    expect(await me(other.accessToken)).toBe(200)
+    expect((await patch(joined.userId, { status: 'active', reason: 'came back' })).status).toBe(200)
+    expect((await people.signIn(joined.email)).status).toBe(200)
+    expect((await refresh(joined.refreshToken)).status).toBe(401)
+    const told = (await world.events('accounts', 'audit.change_recorded')).map(({ data }) => data as Record<string, unknown>)
+    expect(told.filter(({ resourceId, reason }) => resourceId === joined.userId && reason !== null)).toMatchObject([
+      { actor: { kind: 'operator' }, before: { status: 'active' }, after: { status: 'suspended' }, reason: 'left the company' },
+      { before: { status: 'suspended' }, after: { status: 'active' }, reason: 'came back' },
+    ])
+  })
+
+  test('ends the sessions of a person who stays active', async () => {
+    const joined = await people.join()
+    const body = { status: 'active', endSessions: true, reason: 'lost a telephone' }
+    expect((await patch(joined.userId, body)).body).toMatchObject({ status: 'active', sessionsEnded: 1 })
+    expect((await refresh(joined.refreshToken)).status).toBe(401)
+    expect((await people.signIn(joined.email)).status).toBe(200)
+  })
+
+  test('is no owner: theirs is an organization, not people', async () => {
+    const { accessToken, userId } = await people.join({ organizationName: 'Mine' })
+    const body = { status: 'suspended', reason: 'mine' }
+    expect((await people.as(accessToken, 'PATCH', `/v1/operator/people/${userId}`, body)).status).toBe(403)
+  })
+})
+
 describe('switching', () => {
   test('gives an access token for another organization that one is a member of, and for no other', async () => {
     const joined = await people.join({ organizationName: 'First' })

@@ -87,6 +87,6 @@ export const patchOperatorOrganization = route({
 })
 
 /** An owner has `ops:write` too, for the dead letters of their own organization; other organizations are not theirs. */
-function assertOperator(caller: Caller): void {
+export function assertOperator(caller: Caller): void {
   if (caller.actor.kind !== 'operator') throw new AppError('forbidden', 'This is for who runs the installation.')
 }
