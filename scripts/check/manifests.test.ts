@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse, parseAllDocuments } from 'yaml'
 import { describe, expect, test } from 'vitest'
+import { keeperName } from '../../packages/runtime/src/bus-permissions.ts'
 import { roleOf, relayRole } from '../../packages/runtime/src/schema.ts'
 import { databaseVariables, type Deployable, kubernetes, processVariables, variablesOf } from '../generate/k8s.ts'
+import { natsLogins, natsPasswordOf } from '../generate/nats.ts'
 import { assignPrefixes } from '../generate/prefixes.ts'
 import { findServices } from '../generate/services.ts'
 import { run } from './run-part.ts'
@@ -155,7 +157,7 @@ describe('every service', () => {
 
   test('and nothing else is deployed beside them', () => {
     const deployed = base.filter(({ kind }) => kind === 'Deployment').map(({ metadata }) => metadata.name)
-    expect(deployed.toSorted()).toEqual(names.toSorted())
+    expect(deployed.toSorted()).toEqual([...names, keeperName].toSorted())
   })
 
   test('gets the calls to all its paths through the gateway', () => {
@@ -242,6 +244,7 @@ describe('kustomize', () => {
 
   test.each([
     ['nats.conf', 'infra/nats'],
+    ['accounts.conf', 'infra/nats'],
     ['postgresql.conf', 'infra/postgres'],
   ])('gives the small overlay the %s that %s has', (file, folder) => {
     expect(read(`k8s/overlays/small/${file}`)).toBe(read(`${folder}/${file}`))
@@ -282,6 +285,14 @@ describe('compose.yaml', () => {
   test('gives every role its password', () => {
     const passwords = compose.services['migrate']?.environment?.['ROLE_PASSWORDS'] ?? ''
     expect(Object.keys(JSON.parse(passwords) as object).toSorted()).toEqual([relayRole, ...names.map(roleOf)].toSorted())
+  })
+
+  test('gives every login at the broker its password, to it and to the broker', () => {
+    const logins = natsLogins(services)
+    const environment = compose.services['nats']?.environment ?? {}
+    expect(Object.keys(environment).toSorted()).toEqual(logins.map(natsPasswordOf).toSorted())
+    for (const login of logins)
+      expect(compose.services[login]?.environment?.['NATS_PASSWORD'], login).toBe(environment[natsPasswordOf(login)])
   })
 
   test('pins every image', () => {

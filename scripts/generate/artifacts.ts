@@ -7,6 +7,7 @@ import { identityEvents } from '../../packages/runtime/src/identity/handlers.ts'
 import { asyncapi } from './asyncapi.ts'
 import { printJson } from './json-schema.ts'
 import { kubernetes } from './k8s.ts'
+import { natsFiles } from './nats.ts'
 import { openapi } from './openapi.ts'
 import { findServices } from './services.ts'
 
@@ -34,5 +35,6 @@ export async function artifacts(root: string): Promise<Artifact[]> {
     { path: 'docs/asyncapi.json', text: printJson(asyncapi(events, participants, version)) },
     { path: 'docs/openapi.json', text: printJson(openapi(services, version)) },
     ...kubernetes(services, version),
+    ...natsFiles(services),
   ]
 }

@@ -1,8 +1,10 @@
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { laneCount } from '../../packages/contracts/src/index.ts'
+import { keeperName } from '../../packages/runtime/src/bus-permissions.ts'
 import { ProcessConfig } from '../../packages/runtime/src/process-config.ts'
 import type { Artifact } from './artifacts.ts'
+import { natsLogins, natsPasswordOf } from './nats.ts'
 import { assignPrefixes, type Routable } from './prefixes.ts'
 import type { ServiceShape } from './services.ts'
 
@@ -19,7 +21,8 @@ export function kubernetes(services: readonly ServiceShape[], version: string): 
       text: print(all.flatMap((service) => [deployment(service.name, version), service_(service.name)])),
     },
     { path: 'k8s/base/routes.yaml', text: print([...prefixes].map(([name, paths]) => httpRoute(name, paths))) },
-    { path: 'k8s/base/secrets.example.yaml', text: print(all.map(exampleSecret), secretsHead) },
+    { path: 'k8s/base/keeper.yaml', text: print([keeper(version)], keeperHead) },
+    { path: 'k8s/base/secrets.example.yaml', text: print([...all.map(exampleSecret), ...brokerSecrets(all)], secretsHead) },
     { path: 'infra/compose/Caddyfile', text: caddyfile(prefixes) },
     {
       path: 'k8s/overlays/production/scaling.yaml',
@@ -159,20 +162,59 @@ function service_(name: string) {
   }
 }
 
+const keeperHead = `The one login that manages the stream (docs/decisions/0013). While it is away nothing stops, unless the stream is lost meanwhile.
+`
+
+/** Like a service, without one: nobody calls it but over the broker. */
+function keeper(version: string) {
+  const made = deployment(keeperName, version)
+  const [own] = made.spec.template.spec.containers
+  if (!own) throw new Error('A deployment has a container.')
+  own.image = `parley-all:${version}`
+  return {
+    ...made,
+    spec: {
+      ...made.spec,
+      template: {
+        ...made.spec.template,
+        spec: {
+          ...made.spec.template.spec,
+          containers: [
+            {
+              ...own,
+              args: ['keep'],
+              ports: own.ports.filter((port) => port.name === 'admin'),
+              resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } },
+            },
+          ],
+        },
+      },
+    },
+  }
+}
+
 const secretsHead = `Which secrets there may be, with no values; docs/operations.md says which are needed when.
 Not part of the kustomization: make them with your own secret store.
 `
 
 function exampleSecret({ name, config }: Deployable) {
   const secrets = variablesOf(config).filter((variable) => /_(KEY|TOKEN|SECRET|PASSWORD)(_|$)/.test(variable.name))
-  const wanted = [...databaseVariables, 'PARLEY_API_KEYS', ...secrets.map((variable) => variable.name)]
-  return {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: `parley-${name}` },
-    stringData: Object.fromEntries(wanted.map((variable) => [variable, ''])),
-  }
+  const wanted = [...databaseVariables, 'NATS_PASSWORD', 'PARLEY_API_KEYS', ...secrets.map((variable) => variable.name)]
+  return secret(`parley-${name}`, wanted)
 }
+
+/** Each login's password twice: for who logs in, and for the broker of the small overlay. */
+const brokerSecrets = (services: readonly Deployable[]) => [
+  secret(`parley-${keeperName}`, ['NATS_PASSWORD']),
+  secret('parley-nats', natsLogins(services).map(natsPasswordOf)),
+]
+
+const secret = (name: string, variables: readonly string[]) => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name },
+  stringData: Object.fromEntries(variables.map((variable) => [variable, ''])),
+})
 
 // --- production ---
 
