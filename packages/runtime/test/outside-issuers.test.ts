@@ -11,7 +11,7 @@ interface Provider {
   issuer: string
   alg: string
   publicJwk: JWK
-  sign(claims?: Record<string, unknown>, alg?: string): Promise<string>
+  sign(claims?: Record<string, unknown>, typ?: string): Promise<string>
 }
 
 let world: World
@@ -31,9 +31,9 @@ async function createProvider(issuer: string, alg: 'RS256' | 'ES256'): Promise<P
     issuer,
     alg,
     publicJwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' },
-    sign: (claims = {}, header = alg) => {
+    sign: (claims = {}, typ = 'at+jwt') => {
       const whole = { iss: issuer, aud: 'parley-console', sub: 'auth0|1', iat: nowSeconds(), exp: nowSeconds() + 300, ...claims }
-      return new SignJWT(whole).setProtectedHeader({ alg: header, typ: 'JWT', kid }).sign(privateKey)
+      return new SignJWT(whole).setProtectedHeader({ alg, typ, kid }).sign(privateKey)
     },
   }
 }
@@ -56,7 +56,7 @@ beforeAll(async () => {
     environment: {
       PARLEY_OIDC_ISSUERS: JSON.stringify([
         { issuer: rsa.issuer, audience, jwksUri, algorithms: ['RS256'], linkByEmail: true },
-        { issuer: ec.issuer, audience, jwksUri, algorithms: ['ES256'], organizationClaim: 'shop' },
+        { issuer: ec.issuer, audience, jwksUri, algorithms: ['ES256'], organizationClaim: 'shop', tokenType: 'at+jwt' },
         { issuer: 'https://away.example/', audience, jwksUri: 'http://127.0.0.1:1/jwks.json', algorithms: ['RS256'] },
       ]),
     },
@@ -107,6 +107,13 @@ describe('a token of another issuer', () => {
     expect((await call(await ec.sign({ shop: world.otherOrganizationId }))).status).toBe(403)
     expect((await call(await ec.sign())).status).toBe(401)
     expect((await call(await ec.sign({ shop: 'all' }))).status).toBe(401)
+  })
+
+  test('of another type than its issuer’s access tokens have is refused, where the operator named one', async () => {
+    const shop = world.organizationId
+    expect((await call(await ec.sign({ shop }, 'application/at+jwt'))).status).toBe(200)
+    expect((await call(await ec.sign({ shop }, 'JWT'))).status).toBe(401)
+    expect((await call(await rsa.sign({}, 'JWT'))).status).toBe(200)
   })
 
   test('does not have its keys fetched again for each call', async () => {

@@ -16,6 +16,11 @@ export const OutsideIssuer = z.strictObject({
     .array(z.enum(['RS256', 'ES256', 'EdDSA']))
     .min(1)
     .default(['RS256']),
+  /**
+   * `typ` that its access tokens have (`at+jwt` where it follows RFC 9068), so that an ID token is no access token. Unset, any: many
+   * providers type theirs `JWT` or not at all, and then only the audience tells them apart.
+   */
+  tokenType: z.string().min(1).max(64).optional(),
   /** The claim that names the organization; without it, the one the person last worked for. */
   organizationClaim: z.string().min(1).max(128).optional(),
   /**
@@ -60,8 +65,14 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
     async verify(token, name, nowMs) {
       const issuer = byName.get(name)
       if (!issuer) throw new TokenRefused('its issuer is unknown')
-      const { algorithms, audience, keys, organizationClaim, linkByEmail } = issuer
-      const payload = await verified(token, keys, { issuer: name, audience, algorithms, nowMs })
+      const { algorithms, audience, keys, tokenType, organizationClaim, linkByEmail } = issuer
+      const payload = await verified(token, keys, {
+        issuer: name,
+        audience,
+        algorithms,
+        nowMs,
+        ...(tokenType === undefined ? {} : { typ: tokenType }),
+      })
       const organization = organizationClaim === undefined ? undefined : payload[organizationClaim]
       // A claim that should name the organization and does not is not a reason to choose another one.
       const organizationId = organizationClaim === undefined ? null : z.uuid().safeParse(organization).data
