@@ -203,6 +203,14 @@ describe('what the gateway answers becomes a value', () => {
     expect(await whapi.health()).toEqual({ outcome: 'healthy', status: 'AUTH' })
   })
 
+  test('a refusal that repeats our token to us does not give it away', async () => {
+    const body = { error: { code: 401, message: 'Unauthorized', details: `token ${token} has expired` } }
+    gateway.faults.always({ kind: 'status', status: 401, body }, () => true)
+    for (const answer of [await whapi.sendText({ to: zoe, text: 'x' }), await whapi.health()]) {
+      expect(answer).toMatchObject({ outcome: 'unauthorised', message: 'Unauthorized: token ••• has expired' })
+    }
+  })
+
   test('more buttons than WhatsApp takes are our own mistake and never leave the house', async () => {
     const quickReplies = ['a', 'b', 'c', 'd'].map((id) => ({ id, title: id }))
     await expect(whapi.sendQuickReplies({ to: zoe, text: 'x', quickReplies })).rejects.toThrow('quickReplies: give 1 to 3')

@@ -15,7 +15,7 @@ let world: World
 let nextAccount = 1
 
 beforeAll(async () => {
-  gateway = await startWhapiSimulator({ token, channelId: 'PHONE-1' })
+  gateway = await startWhapiSimulator({ token, channelId: 'PHONE-1', automaticStatuses: false })
   model = await startModelSimulator({ apiKey })
   world = await startWorld({
     services: [accounts],
@@ -344,6 +344,19 @@ describe('reports of the services', () => {
     await report(bad.body.id)
     expect(await rowOf(bad.body.id)).toMatchObject({ status: 'error', error_count: 2 })
     expect((await told(bad.body.id)).map(({ status }) => status)).toEqual(['pending', 'error'])
+  })
+
+  test('a phone that is not linked is no proof: services go on when it is linked again and somebody tries', async () => {
+    const { body } = await connect()
+    await gateway.setChannelStatus('QR')
+    await report(body.id)
+    const tried = await world.call('POST', `/v1/connections/${body.id}/test`, { body: {} })
+    expect(tried.body).toMatchObject({ status: 'active', errorCount: 1, statusReason: expect.stringContaining('not linked') })
+    expect(await told(body.id)).toHaveLength(1)
+    await gateway.setChannelStatus('AUTH')
+    const linked = await world.call('POST', `/v1/connections/${body.id}/test`, { body: {} })
+    expect(linked.body).toMatchObject({ status: 'active', errorCount: 0, statusReason: null })
+    expect(await told(body.id)).toHaveLength(2)
   })
 
   test('the third in a row needs no proof, and a call that succeeds mends it', async () => {

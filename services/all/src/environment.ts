@@ -24,6 +24,8 @@ export function environmentFor(options: {
     // There is no mail server here: `parley mail` shows what was written.
     ACCOUNTS_DEV_MAIL: 'true',
     ...given,
+    // The simulators are on this machine, where connections may otherwise not lead.
+    ACCOUNTS_CONNECTION_ORIGINS: simulatedOrigins(options, given['ACCOUNTS_CONNECTION_ORIGINS']),
     NATS_URL: options.natsUrl,
     ...options.natsLogin,
     HOST: '127.0.0.1',
@@ -34,6 +36,12 @@ export function environmentFor(options: {
       : { NOTIFIER_WHAPI_GATEWAYS: listWith(given['NOTIFIER_WHAPI_GATEWAYS'], options.gateway) }),
     ...(options.modelSimulator === undefined ? {} : { MODEL_SIMULATOR_URL: options.modelSimulator }),
   }
+}
+
+function simulatedOrigins(simulated: { gateway: string | undefined; modelSimulator: string | undefined }, given = ''): string {
+  const { gateway, modelSimulator } = simulated
+  const origins = [gateway, modelSimulator && new URL(modelSimulator).origin, ...given.split(',')]
+  return origins.filter((origin) => origin !== undefined && origin !== '').join(',')
 }
 
 /** Left as it is when it is no list: the services' own check of the environment then names the variable. */

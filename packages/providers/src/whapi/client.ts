@@ -81,9 +81,15 @@ export function openWhapi(options: WhapiOptions): Whapi {
   const own = options.dispatcher ? undefined : new Agent({ connections: maxConnections, connect: { timeout: connectTimeoutMs } })
   const dispatcher = options.dispatcher ?? (own as Agent)
 
-  function call(method: 'GET' | 'POST', path: string, body: unknown, callOptions: CallOptions = {}, maxBytes = maxAnswerBytes) {
+  async function call(
+    method: 'GET' | 'POST',
+    path: string,
+    body: unknown,
+    callOptions: CallOptions = {},
+    maxBytes = maxAnswerBytes,
+  ) {
     const json = body === undefined ? {} : { 'content-type': 'application/json' }
-    return exchange(dispatcher, {
+    const answer = await exchange(dispatcher, {
       method,
       url: baseUrl + path,
       headers: { ...callOptions.headers, accept: 'application/json', ...json, authorization: `Bearer ${token}` },
@@ -92,7 +98,15 @@ export function openWhapi(options: WhapiOptions): Whapi {
       maxAnswerBytes: maxBytes,
       signal: callOptions.signal,
     })
+    return withoutToken(answer)
   }
+
+  /** The words of a failure are stored and shown. One that repeats the token to us must not give it away there. */
+  function withoutToken(answer: Answer | NoAnswer): Answer | NoAnswer {
+    if (!answer.ok || answer.status < 400 || !answer.body.includes(token)) return answer
+    return { ...answer, body: Buffer.from(answer.body.toString('utf8').replaceAll(token, '•••')) }
+  }
+
   const send = async (path: string, body: Record<string, unknown>, callOptions?: CallOptions) =>
     readSendAnswer(await call('POST', path, body, callOptions), now())
 

@@ -9,7 +9,7 @@ import { afterTest, type ConnectionState, nextTestAt, provesRefused } from '../r
 export function testedColumns(state: ConnectionState, test: ConnectionTest, now: Date, reported = false) {
   // Nothing harmless could be asked: the credentials are believed.
   const outcome = test.outcome === 'untested' ? 'ok' : test.outcome
-  const { status, errorCount, unreachedTests } = afterTest(state, outcome, reported)
+  const { status, errorCount, unreachedTests } = afterTest(state, outcome, reported || needsOwner(test))
   const failed = outcome !== 'ok'
   return {
     status,
@@ -24,6 +24,9 @@ export function testedColumns(state: ConnectionState, test: ConnectionTest, now:
       : { rateLimitRemaining: test.rateLimit.remaining, rateLimitResetAt: test.rateLimit.resetAt }),
   }
 }
+
+/** Good credentials of something that does not work yet: a phone that is not linked. What failed because of it would fail again. */
+const needsOwner = ({ outcome, detail }: ConnectionTest) => outcome === 'ok' && detail !== null
 
 /** A try of the credentials of a connection that is locked, and what they were. */
 export interface Tried {
@@ -44,7 +47,7 @@ export interface Tried {
 export async function noteConnectionTest(tx: Tx<DB>, tools: CommitTools, before: Connection, tried: Tried): Promise<Connection> {
   const { test, now } = tried
   const change = testedColumns(before, test, now, tried.reported)
-  const goOn = test.outcome !== 'untested' && provesRefused(before, test.outcome)
+  const goOn = test.outcome !== 'untested' && !needsOwner(test) && provesRefused(before, test.outcome)
   const sealed = goOn ? sealedColumns(tried.dataKey, before.connectionId, tried.credentials) : {}
   const isTold = goOn || change.status !== before.status
   const noted = isTold
