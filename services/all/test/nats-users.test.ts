@@ -6,7 +6,9 @@ import { type Keeper, keeperName, openKeeper, openLog, processName } from '@parl
 import { startWorld, type World } from '@parley/runtime/testing'
 import { startModelSimulator, type ModelSimulator } from '@parley/providers/model'
 import { startWhapiSimulator, type WhapiSimulator } from '@parley/providers/whapi'
+import { spawn } from 'node:child_process'
 import { randomUUIDv7 } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -143,6 +145,34 @@ describe.each(names)('%s at the broker', (name) => {
     })
     for (const other of others)
       expect(await said(name, `ask.evt.keeper.${other}.erase`, { data: { ...ask, type: own } })).toBe('not permitted')
+  })
+})
+
+describe('parley keep', () => {
+  const keep = (environment: Record<string, string>) => {
+    const program = join(import.meta.dirname, '..', 'src', 'main.ts')
+    const child = spawn(process.execPath, [program, 'keep'], {
+      env: { PATH: process.env['PATH'], LOG_LEVEL: 'silent', ADMIN_PORT: '0', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let words = ''
+    for (const output of [child.stdout, child.stderr]) output.on('data', (chunk: Buffer) => (words += chunk.toString()))
+    return { child, words: () => words, ended: once(child, 'exit').then(([code]) => code as number | null) }
+  }
+
+  test('keeps the stream in a process of its own, says that it is ready, and ends in good order', async () => {
+    const { child, words, ended } = keep({ NATS_URL: server.url, ...logins.of(keeperName) })
+    await expect.poll(words, { timeout: 20_000 }).toContain('The stream is kept')
+    const url = /http:\/\/\S+\d/.exec(words())?.[0]
+    expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ ready: true, checks: { broker: true } })
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  test('does not start without its password', async () => {
+    const { words, ended } = keep({ NATS_URL: server.url })
+    expect(await ended).toBe(1)
+    expect(words()).toContain('NATS_PASSWORD: is needed')
   })
 })
 

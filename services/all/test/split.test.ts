@@ -58,7 +58,7 @@ describe('the services as processes of their own', () => {
         .replicas()
         .map((replica) => replica.service)
         .toSorted(),
-    ).toEqual(['agents', 'agents', 'inbox', 'inbox', 'ingest', 'notifier'])
+    ).toEqual(['accounts', 'agents', 'agents', 'inbox', 'inbox', 'ingest', 'notifier'])
     const { code, out } = await here.parley('say', 'Bonjour, où en est ma commande 1042 ?', '--json')
     expect(code).toBe(0)
     expect(JSON.parse(out).chain.finished).toBe(true)

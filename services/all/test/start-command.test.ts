@@ -79,7 +79,7 @@ describe('parley start', () => {
     const first = start('--split', '--no-demo')
     await first.up()
     const left = childrenOf(first.child.pid ?? 0)
-    expect(left).toHaveLength(6)
+    expect(left).toHaveLength(7)
     first.child.kill('SIGKILL')
     await first.ended
     await expect.poll(() => left.map(processStart).filter(Boolean), { timeout: 20_000 }).toEqual([])
