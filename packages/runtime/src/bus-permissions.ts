@@ -53,7 +53,7 @@ export type KeeperQuestion = 'stream' | 'erase' | 'counters'
 export const keeperTopic = (user: string, what: KeeperQuestion) => `${keeperName}.${user}.${what}`
 
 /** The types that a service may publish. */
-export const typesOf = (service: BusService) => [...new Set(service.states.map((event) => event.type))].toSorted()
+const typesOf = (service: BusService) => [...new Set(service.states.map((event) => event.type))].toSorted()
 
 /** Those of them that its erasure may overwrite: the audit log stays. */
 export const erasableTypesOf = (service: BusService) =>

@@ -27,7 +27,7 @@ export interface SeenStream {
 }
 
 /** The stored events of one type and key. */
-export interface StoredKey {
+interface StoredKey {
   lane: number
   type: string
   organizationId: string

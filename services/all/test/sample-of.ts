@@ -37,19 +37,11 @@ function valueOf(schema: Schema, root: Schema, id: string): unknown {
   const choice = (schema.anyOf ?? schema.oneOf)?.find((option) => option.type !== 'null')
   if (choice !== undefined) return valueOf(choice, root, id)
   if (schema.allOf !== undefined) return Object.assign({}, ...schema.allOf.map((part) => valueOf(part, root, id)))
-  switch (schema.type) {
-    case 'object':
-      return objectOf(schema, root, id)
-    case 'array':
-      return Array.from({ length: Math.max(1, schema.minItems ?? 0) }, () => valueOf(schema.items ?? {}, root, id))
-    case 'integer':
-    case 'number':
-      return Math.max(schema.minimum ?? 1, 1)
-    case 'boolean':
-      return true
-    default:
-      return textOf(schema, id)
-  }
+  if (schema.type === 'object') return objectOf(schema, root, id)
+  if (schema.type === 'array')
+    return Array.from({ length: Math.max(1, schema.minItems ?? 0) }, () => valueOf(schema.items ?? {}, root, id))
+  if (schema.type === 'integer' || schema.type === 'number') return Math.max(schema.minimum ?? 1, 1)
+  return schema.type === 'boolean' ? true : textOf(schema, id)
 }
 
 function objectOf(schema: Schema, root: Schema, id: string): Record<string, unknown> {

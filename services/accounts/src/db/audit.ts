@@ -72,7 +72,7 @@ export async function insertRead(
 }
 
 /** An entry as it is hashed. */
-export function sealedEntryOf(row: Omit<Selectable<AuditEntries>, 'organizationId'>): SealedEntry {
+function sealedEntryOf(row: Omit<Selectable<AuditEntries>, 'organizationId'>): SealedEntry {
   return {
     entryId: row.entryId,
     requestId: row.requestId,

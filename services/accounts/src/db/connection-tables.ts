@@ -9,7 +9,7 @@ type Json<T> = ColumnType<T, string, string>
 /** What is not secret of a connection. */
 export type ConnectionSettings = Record<string, string | number | boolean | null>
 
-export interface EncryptionKeys {
+interface EncryptionKeys {
   organizationId: string
   version: number
   wrapped: string | null
@@ -18,7 +18,7 @@ export interface EncryptionKeys {
   retiredAt: Timestamp | null
 }
 
-export interface KeyHolders {
+interface KeyHolders {
   holder: string
   wrappedBy: string
 }

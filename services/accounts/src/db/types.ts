@@ -44,7 +44,7 @@ export interface Organizations {
   updatedAt: Generated<Timestamp>
 }
 
-export interface Subdomains {
+interface Subdomains {
   subdomain: string
   takenBy: string
   takenAt: Generated<Timestamp>
@@ -67,7 +67,7 @@ export interface Members {
   updatedAt: Generated<Timestamp>
 }
 
-export interface UserOrganizations {
+interface UserOrganizations {
   userId: string
   memberOf: string
   joinedAt: Generated<Timestamp>
@@ -111,7 +111,7 @@ export interface AuditEntries {
   reason: string | null
 }
 
-export interface AuditUnsealed {
+interface AuditUnsealed {
   organizationId: string
   entryId: string
   seq: Generated<Int8>
@@ -119,7 +119,7 @@ export interface AuditUnsealed {
 }
 
 /** Only added to. */
-export interface AuditChain {
+interface AuditChain {
   organizationId: string
   sequence: Int8
   entryId: string
@@ -128,7 +128,7 @@ export interface AuditChain {
   sealedAt: Timestamp
 }
 
-export interface AuditHeads {
+interface AuditHeads {
   organizationId: string
   sequence: Int8
   hash: string
@@ -136,7 +136,7 @@ export interface AuditHeads {
 }
 
 /** Who read personal data: only added to. */
-export interface DataAccess {
+interface DataAccess {
   organizationId: string
   entryId: string
   requestId: string
@@ -177,7 +177,7 @@ export interface ApiKeys {
   updatedAt: Generated<Timestamp>
 }
 
-export interface UserPreferences {
+interface UserPreferences {
   userId: string
   sealedPreferences: string
   createdAt: Generated<Timestamp>

@@ -37,7 +37,7 @@ export const genesis: Head = { sequence: 0, hash: '0'.repeat(64) }
 /** SHA-256 of a text in hex; an argument, because a rule imports no library. */
 export type Digest = (text: string) => string
 
-export type BreakKind =
+type BreakKind =
   /** The entry is not what was sealed. */
   | 'edited'
   /** A link or its entry is gone. */

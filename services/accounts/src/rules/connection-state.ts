@@ -7,7 +7,7 @@ export type TestOutcome = 'ok' | 'refused' | 'unreachable'
 export const mostConnections = 100
 
 /** Refusals in a row after which the credentials count as broken without asking the provider ourselves. */
-export const mostRefusals = 3
+const mostRefusals = 3
 
 const retryMinutes = [1, 5, 15, 60, 240, 720] as const
 

@@ -1,7 +1,7 @@
 /** What a member can hear of. */
 const notificationTopics = ['handovers', 'newConversations', 'usageWarnings', 'connectionErrors', 'weeklySummary'] as const
 type NotificationTopic = (typeof notificationTopics)[number]
-export interface Ways {
+interface Ways {
   email: boolean
   sms: boolean
   inApp: boolean
