@@ -46,6 +46,7 @@ describe('a data key', () => {
     // Even with the same bytes as its key: the organization is authenticated.
     expect(() => openWithDataKey({ ...dataKey, organizationId: other }, theirs, sealed)).toThrow(SealBroken)
     expect(() => openWithDataKey(dataKey, theirs, sealed)).toThrow(SealBroken)
+    expect(() => sealWithDataKey(dataKey, theirs, 'secret')).toThrow('another organization')
     expect(() => unwrapDataKey(keys, other, 1, wrapped)).toThrow(SealBroken)
   })
 

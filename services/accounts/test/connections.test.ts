@@ -189,6 +189,32 @@ describe('connecting', () => {
     ['the cloud’s metadata', { settings: { baseUrl: 'https://169.254.169.254' } }],
     ['a name inside the network', { settings: { baseUrl: 'https://postgres' } }],
     ['a gateway that is not the vendor’s', { settings: { baseUrl: 'https://gateway.example.com' } }],
+    [
+      'a model inside the network',
+      { provider: 'openai', accountId: null, settings: { baseUrl: 'https://10.0.0.7/v1' }, credentials: { apiKey } },
+    ],
+    [
+      'a model over plain http',
+      { provider: 'openai', accountId: null, settings: { baseUrl: 'http://models.example.com/v1' }, credentials: { apiKey } },
+    ],
+    [
+      'a mail server inside the network',
+      {
+        provider: 'smtp',
+        accountId: null,
+        settings: { host: 'localhost', port: 587 },
+        credentials: { username: 'a', password: 'b' },
+      },
+    ],
+    [
+      'a database as a mail server',
+      {
+        provider: 'smtp',
+        accountId: null,
+        settings: { host: 'mail.example.com', port: 5432 },
+        credentials: { username: 'a', password: 'b' },
+      },
+    ],
     ['a token with a line break', { credentials: { token: 'abcdefgh\r\nx-evil: 1' } }],
     [
       'credentials larger than an event',

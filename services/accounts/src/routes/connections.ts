@@ -76,7 +76,7 @@ export const postConnection = route({
   path: '/v1/connections',
   summary: 'Connect an outside system: its credentials are tried, sealed, and never shown again.',
   scope: 'connections:write',
-  perMinute: 30,
+  perMinute: 60,
   body: NewConnection,
   reply: Shown,
   status: 201,

@@ -99,14 +99,13 @@ export async function refreshSeal(tx: Tx<DB>, organizationId: string, accountId:
 export async function closeChannel(tx: Tx<DB>, organizationId: string, accountId: string, note: string): Promise<void> {
   await tx
     .updateTable('channels')
-    .set((eb) => ({
+    .set({
       sealedToken: null,
-      status: 'disabled' as const,
+      status: 'disabled',
       statusNote: note,
       statusChangedAt: sql<Date>`now()`,
-      tokenVersion: eb('tokenVersion', '+', 1),
       updatedAt: sql<Date>`now()`,
-    }))
+    })
     .where('organizationId', '=', organizationId)
     .where('accountId', '=', accountId)
     .execute()
