@@ -54,6 +54,8 @@ export interface World {
   deaths: readonly { service: string; how: string; at: number }[]
   /** Kills a process that takes calls; undefined when there is none right now. */
   killOne(service: ServiceName, choose: (candidates: readonly Replica[]) => Replica): number | undefined
+  /** Kills every process of the service, and each one that is started in its place, until what it returns is called. */
+  keepDown(service: ServiceName): () => void
   /** Heals every network. */
   heal(): void
   stop(): Promise<void>
@@ -123,6 +125,8 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       AGENTS_QUIET_MAX_MS: '1000',
       DATABASE_POOL: '6',
       POLL_MS: '500',
+      // Who signs in here reads the link where it would have been sent from.
+      ACCOUNTS_DEV_MAIL: 'true',
       ...environment,
     }
 
@@ -200,6 +204,17 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
         const { pid } = choose(candidates)
         process.kill(pid, 'SIGKILL')
         return pid
+      },
+      keepDown(service) {
+        const killAll = () => {
+          for (const replica of supervisor.replicas()) {
+            if (replica.service === service && replica.pid > 0) process.kill(replica.pid, 'SIGKILL')
+          }
+        }
+        killAll()
+        // A process takes longer than this to start: none of them gets as far as taking a call.
+        const timer = setInterval(killAll, 50)
+        return () => clearInterval(timer)
       },
       heal() {
         for (const network of Object.values(networks)) for (const proxy of Object.values(network)) proxy.set({ kind: 'pass' })

@@ -1,4 +1,5 @@
 import type { Scenario } from '../scenario.ts'
+import { accountsAway } from './accounts.ts'
 import { brokerFreezes, brokerIsKilled, brokerLosesItsStore, streamIsDeleted } from './broker.ts'
 import {
   anythingDiesAnytime,
@@ -34,4 +35,5 @@ export const scenarios: readonly Scenario[] = [
   poisonHoldsUpNobodyElse,
   streamIsDeleted,
   rollingRestart,
+  accountsAway,
 ]
