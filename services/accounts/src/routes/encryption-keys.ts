@@ -1,7 +1,7 @@
 import { installationId } from '@parley/contracts'
 import { AppError, type Caller } from '@parley/runtime'
 import { z } from 'zod'
-import { type App, route } from '../app.ts'
+import { route } from '../app.ts'
 import { changeConnection, lockConnections, opened, sealedColumns } from '../db/connections.ts'
 import { countHolders, replaceDataKey } from '../db/encryption-keys.ts'
 import { rewrapKeys } from '../jobs/rewrap-keys.ts'
@@ -46,7 +46,7 @@ export const rotateEncryptionKey = route({
 const Progress = z.object({
   /** Organizations that have a data key. */
   total: z.int(),
-  /** Those whose key is wrapped with another than the current installation key. 0: the old one can be taken out of the settings. */
+  /** Those whose key is wrapped with another than the current installation key. Not before 0 may the old one leave the settings. */
   remaining: z.int(),
 })
 
@@ -79,11 +79,9 @@ export const getRewrap = route({
   reply: Progress,
   async run({ caller, app }) {
     assertOperator(caller)
-    return progress(app)
+    return app.database.read(installationId, (tx) => countHolders(tx, app.keys))
   },
 })
-
-const progress = (app: App) => app.database.read(installationId, (tx) => countHolders(tx, app.keys))
 
 /** Owners of an organization have the permission too, for their own dead letters; the installation is not theirs. */
 function assertOperator(caller: Caller): void {
