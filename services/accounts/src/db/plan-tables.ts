@@ -99,9 +99,57 @@ interface PaymentEvents {
   receivedAt: Timestamp
 }
 
-/** Plans, usage and bills; the counters that only SQL of ours touches are not listed. */
+type Count = ColumnType<string, number | undefined, number>
+
+interface UsageSlots {
+  organizationId: string
+  month: Month
+  slot: number
+  events: Count
+  messages: Count
+  conversations: Count
+  customers: Count
+  aiRequests: Count
+  promptTokens: Count
+  completionTokens: Count
+  aiSpendMicros: Count
+}
+
+interface UsageCustomers {
+  organizationId: string
+  month: Month
+  customerId: string
+  slot: number
+}
+
+interface UsageMonths {
+  organizationId: string
+  month: Month
+  timezone: string
+  startsAt: Timestamp
+  endsAt: Timestamp
+  warned: WithDefault<string[]>
+  reported: WithDefault<Record<string, unknown>>
+  closedAt: Timestamp | null
+  totals: Json<Record<string, unknown>> | null
+  limits: Json<Record<string, unknown>> | null
+  overage: Json<OverageLine[]> | null
+  overageTransactionId: string | null
+}
+
+interface InvoiceCounters {
+  organizationId: string
+  year: number
+  last: number
+}
+
+/** Plans, usage and bills. */
 export interface PlanTables {
   subscriptions: Subscriptions
+  usageSlots: UsageSlots
+  usageCustomers: UsageCustomers
+  usageMonths: UsageMonths
+  invoiceCounters: InvoiceCounters
   usageSettings: UsageSettings
   usageLogs: UsageLogs
   billingTransactions: BillingTransactions
