@@ -208,6 +208,19 @@ describe('another organization', () => {
     for (const service of allServices) expect(idsFor(service.routes[0] as never).length, service.name).toBeGreaterThan(0)
   })
 
+  // First: afterwards our own audit log names the ids that we tried.
+  test('is in no list', async () => {
+    const everything = [...theirs.values()].flat().filter((id) => id.length > 20)
+    for (const route of routes.filter(
+      (entry) => entry.method === 'GET' && !entry.path.includes(':') && entry.scope !== 'public',
+    )) {
+      const { status, text } = await as(ourOwner, route, route.path)
+      if (status === 400) continue // One that cannot be asked without a filter.
+      expect(text.replaceAll(`canary-${mine}`, ''), nameOf(route)).not.toContain('canary-')
+      for (const id of everything) expect(text, `${nameOf(route)} shows ${id}`).not.toContain(id)
+    }
+  })
+
   test.each(Role.options)(
     'is neither read nor changed nor hinted at by the role %s, whatever id it names',
     async (role) => {
