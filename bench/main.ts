@@ -13,6 +13,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   turn: async () => (await import('./turn/turn.ts')).turn,
   peer: async () => (await import('./peer/peer.ts')).peer,
   auth: async () => (await import('./auth/auth.ts')).auth,
+  rls: async () => (await import('./rls/rls.ts')).rls,
 }
 
 const usage = `Usage: npm run bench [-- [NAME…] [--quick] [--profile]]

@@ -24,7 +24,7 @@ interface Credentials {
 }
 
 export const accountsAway: Scenario = {
-  fault: 'ACCOUNTS',
+  fault: 'ACCOUNTS-AWAY',
   title: 'accounts is away: all its processes are killed and kept down',
   settleMs: 240_000,
   async run(stage) {
