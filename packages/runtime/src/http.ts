@@ -14,9 +14,11 @@ import type { Socket } from 'node:net'
 import { z } from 'zod'
 import { type RecordRead, resourceIn, rowsIn } from './audit-reads.ts'
 import { AppError, classify, describe, type ErrorCode, errorStatus } from './errors.ts'
+import type { Idempotency } from './idempotency.ts'
+import { idempotencyKeyIn } from './idempotency-key.ts'
 import type { Logger } from './log.ts'
 import { currentTraceparent, inSpan, meters, SpanKind } from './telemetry.ts'
-import type { Authenticate, CommitFn, ReadFn, Route } from './types.ts'
+import type { Authenticate, Caller, CommitFn, ReadFn, Route } from './types.ts'
 import type { Call } from './unit.ts'
 
 export interface DoorOptions {
@@ -163,10 +165,13 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   }
   if (answer.code === 'unauthenticated') void reply.header('www-authenticate', 'Bearer')
   if (answer.code === 'unavailable') void reply.header('retry-after', '2')
+  if (answer.code === 'conflict' && isInProgress(answer.details)) void reply.header('retry-after', '2')
   // The limiter has set the seconds that are left; a service's own refusal may not have.
   if (answer.code === 'too_many_requests' && !reply.hasHeader('retry-after')) void reply.header('retry-after', '60')
   void reply.code(errorStatus[answer.code]).send(errorBody(answer.code, answer.message, answer.details))
 }
+
+const isInProgress = (details: unknown) => (details as { reason?: unknown } | undefined)?.reason === 'in_progress'
 
 const unreadable = { code: 'invalid', message: 'The request cannot be read.' } as const
 const late = { code: 'unavailable', message: 'This takes too long right now. Try again.' } as const
@@ -204,6 +209,7 @@ export interface RouteHost {
   read(organizationId: string): ReadFn<never>
   commit(organizationId: string, call: Call): CommitFn<never>
   recordRead: RecordRead
+  idempotency: Idempotency
 }
 
 /** Adds a route, and the other paths it answers to. Input is parsed with its schemas; an unknown or wrong field is named in the 400. */
@@ -225,28 +231,56 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
           const query = parseInput('query', route.query, request.query)
           const body = parseInput('body', route.body, request.body)
           const call = { requestId: request.id, actor: caller.actor, from, action: `${route.method} ${route.path}` }
-          const result = await route.run({
-            params,
-            query,
-            body,
-            caller,
-            from,
-            app: host.app as never,
-            read: host.read(caller.organizationId),
-            commit: host.commit(caller.organizationId, call),
-            requestId: request.id,
-            log: host.log,
-          })
+          const { status, result } = await runOnce(route, host, request, reply, caller, () =>
+            route.run({
+              params,
+              query,
+              body,
+              caller,
+              from,
+              app: host.app as never,
+              read: host.read(caller.organizationId),
+              commit: host.commit(caller.organizationId, call),
+              requestId: request.id,
+              log: host.log,
+            }),
+          )
           if (route.personalData !== null) {
             const read = { resourceType: route.personalData, resourceId: resourceIn(params), count: rowsIn(result) }
             await host.recordRead({ organizationId: caller.organizationId, call, ...read })
           }
           const traceparent = currentTraceparent()
           if (traceparent !== undefined) void reply.header('traceparent', traceparent)
-          return reply.code(route.status).send(result)
+          return reply.code(status).send(result)
         }),
     })
   }
+}
+
+/**
+ * A POST with an Idempotency-Key is carried out once. Not offered on public calls: whoever makes them is nobody yet, so two strangers
+ * with one key would share an answer.
+ */
+async function runOnce(
+  route: Route<never, never>,
+  host: RouteHost,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { organizationId, actor }: Caller,
+  run: () => Promise<unknown>,
+): Promise<{ status: number; result: unknown }> {
+  const key =
+    request.method === 'POST' && route.scope !== 'public' ? idempotencyKeyIn(request.headers['idempotency-key']) : undefined
+  if (key === undefined) return { status: route.status, result: await run() }
+  const sent = { query: request.query, body: request.body }
+  const path = request.url.split('?', 1)[0] ?? ''
+  const call = { organizationId, actor, method: request.method, path, key, request: sent }
+  const answer = await host.idempotency.once(request.id, call, async () => ({
+    status: route.status,
+    text: JSON.stringify(await run()),
+  }))
+  if (answer.replayed) void reply.header('idempotent-replayed', 'true')
+  return { status: answer.status, result: answer.text === undefined ? undefined : JSON.parse(answer.text) }
 }
 
 /** `POST /path` of a route's `also`. */

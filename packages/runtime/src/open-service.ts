@@ -6,6 +6,8 @@ import { type Database, openDatabase } from './db.ts'
 import { describe } from './errors.ts'
 import { openIdentity, type Guards } from './identity/open-identity.ts'
 import { forgetStatement } from './identity/projection.ts'
+import { createIdempotency, type Idempotency } from './idempotency.ts'
+import { forgetIdempotencyKeys } from './idempotency-tables.ts'
 import { jobInserter } from './job-insert.ts'
 import { type JobRunner, startJobs } from './jobs.ts'
 import type { Logger } from './log.ts'
@@ -29,6 +31,7 @@ export interface Opened {
   authenticate: Authenticate
   database: Database<never>
   serviceDatabase: ServiceDatabase<never>
+  idempotency: Idempotency
   relay: Relay
   consumer: Consumer
   jobs: JobRunner
@@ -75,12 +78,14 @@ export async function openService(service: AnyService, settings: unknown, shared
   const news = createNews(service, bus, () => ({ relay, jobs: jobRunner, alone: consumer?.held().length === laneCount }))
   // Made here, because a service may commit while it opens, before its jobs run.
   const inserter = jobInserter(service.name, service.jobs)
+  const idempotency = createIdempotency({ database, log })
   const serviceDatabase: ServiceDatabase<never> = {
     read: (organizationId, work) => database.read(organizationId, (session) => work(session.tx)),
     async commit(origin, work) {
       const unit = new Unit(service.name)
       const correlationId = origin.correlationId ?? randomUUIDv7()
       const result = await database.transaction(origin.organizationId, async (session) => {
+        idempotency.mark(session, origin.organizationId, origin.call?.requestId)
         const value = await work(
           session.tx,
           unit.tools({
@@ -142,6 +147,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     authenticate: identity.authenticate,
     database,
     serviceDatabase,
+    idempotency,
     relay,
     consumer,
     jobs,
@@ -254,14 +260,13 @@ function startUpkeep(database: Database<never>, log: Logger): () => void {
     try {
       await database.query('select maintain_outbox($1)', [outboxDays])
       await database.query(forgetStatement)
-      for (let gone = chunk; gone === chunk; ) {
-        const rows = await database.query(
-          `delete from handled where ctid = any(array(
-             select ctid from handled where handled_at < now() - $1 * interval '1 day' limit ${chunk})) returning 1`,
-          [handledDays],
-        )
-        gone = rows.length
-      }
+      await deleteAll(database, forgetIdempotencyKeys, [chunk])
+      await deleteAll(
+        database,
+        `delete from handled where ctid = any(array(
+           select ctid from handled where handled_at < now() - $2 * interval '1 day' limit $1)) returning 1`,
+        [chunk, handledDays],
+      )
     } catch (error) {
       log.warn({ err: describe(error) }, 'upkeep did not finish; it is tried again in an hour')
     }
@@ -269,4 +274,9 @@ function startUpkeep(database: Database<never>, log: Logger): () => void {
   void keep()
   const timer = setInterval(() => void keep(), upkeepMs)
   return () => clearInterval(timer)
+}
+
+/** Runs a delete of at most `chunk` rows until it finds fewer. */
+async function deleteAll(database: Database<never>, statement: string, values: unknown[]): Promise<void> {
+  for (let gone = chunk; gone === chunk; ) gone = (await database.query(statement, values)).length
 }

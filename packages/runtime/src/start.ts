@@ -184,6 +184,7 @@ async function addService(door: FastifyInstance, entry: Opened, bus: Bus): Promi
     serviceName: service.name,
     app: entry.app,
     log: entry.log,
+    idempotency: entry.idempotency,
     authenticate,
     read: (organizationId: string) => ((work) => entry.serviceDatabase.read(organizationId, work)) as ReadFn<never>,
     commit: (organizationId: string, call: Call) =>

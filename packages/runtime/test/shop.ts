@@ -1,12 +1,19 @@
 import { defineEvent, Id } from '@parley/contracts'
 import { sql } from 'kysely'
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { defineService, kit, number, Permanent, RetryLater } from '../src/index.ts'
+import { defineService, kit, number, Permanent, RetryLater, type ServiceDatabase } from '../src/index.ts'
 
 /** A service small enough to hold in the head, for the runtime's own tests: it counts what it is told, per counter, in order. */
 export interface CounterApp {
   /** What tests change to make handlers and jobs misbehave. */
-  faults: { handler?: (note: string) => void | Promise<void>; job?: (note: string, attempt: number) => void | Promise<void> }
+  faults: {
+    handler?: (note: string) => void | Promise<void>
+    job?: (note: string, attempt: number) => void | Promise<void>
+    /** Called before and after the commit of a tally. */
+    tally?: (when: 'before' | 'after', note: string) => void | Promise<void>
+  }
+  database: ServiceDatabase<CounterTables>
   runs: { note: string; started: number; ended: number }[]
   now(): Date
 }
@@ -107,11 +114,43 @@ export const addNote = route({
   },
 })
 
+/** Answers something else each time, like a secret that is shown once; `organizationId`: done in another organization than the caller's. */
+const tally = route({
+  method: 'POST',
+  path: '/v1/tallies',
+  also: ['POST /functions/v1/tally/:room'],
+  summary: 'Bump a counter, and be told a secret.',
+  scope: 'messages:write',
+  query: z.strictObject({ loud: z.string().optional() }),
+  body: z.strictObject({ counter: z.string().min(1).max(100), note: z.string().max(1_000), organizationId: Id.optional() }),
+  reply: z.object({ secret: z.string() }),
+  status: 201,
+  async run({ body: { organizationId, ...said }, app, caller, from, requestId, commit }) {
+    await app.faults.tally?.('before', said.note)
+    const call = { requestId, actor: caller.actor, from, action: 'POST /v1/tallies' }
+    if (organizationId === undefined) await commit(async (_tx, { emit }) => emit(counterBumped, said))
+    else await app.database.commit({ organizationId, call }, async (_tx, { emit }) => emit(counterBumped, said))
+    await app.faults.tally?.('after', said.note)
+    return { secret: `shown-once-${randomUUID()}` }
+  },
+})
+
+const ring = route({
+  method: 'POST',
+  path: '/v1/bell',
+  summary: 'Ring at the door.',
+  scope: 'public',
+  reply: z.object({ secret: z.string() }),
+  async run() {
+    return { secret: randomUUID() }
+  },
+})
+
 export const counter = defineService<CounterApp, CounterTables, { COUNTER_SPEED: number }>({
   name: 'counter',
   summary: 'Counts, for tests.',
   config: z.object({ COUNTER_SPEED: number(1) }),
-  routes: [listNotes, addNote],
+  routes: [listNotes, addNote, tally, ring],
   handlers: [countBump],
   jobs: [noteLater, mergeLater],
   states: [counterBumped, counterNoted],
@@ -121,8 +160,8 @@ export const counter = defineService<CounterApp, CounterTables, { COUNTER_SPEED:
       up: `create table notes (organization_id uuid not null, id uuid not null, counter text not null, note text not null, by text not null, place bigint generated always as identity, primary key (organization_id, id));`,
     },
   ],
-  async open({ now }) {
-    return { faults: {}, runs: [], now }
+  async open({ now, database }) {
+    return { faults: {}, runs: [], now, database }
   },
 })
 

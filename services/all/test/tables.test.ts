@@ -29,6 +29,7 @@ const runtimeTables = [
   'identityKeys',
   'identitySigningKeys',
   'identityRevokedSessions',
+  'idempotencyKeys',
 ]
 const camel = (name: string) => name.replace(/_([a-z0-9])/g, (_all, letter: string) => letter.toUpperCase())
 
