@@ -117,6 +117,8 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
 
     const port = await freePort(options.port)
     if (options.port !== 0 && port !== options.port) say(`Port ${options.port} is taken; this Parley listens on ${port}.`)
+    // Links in mail and addresses of webhooks name the port that was really had.
+    environment['ACCOUNTS_PUBLIC_URL'] ??= `http://127.0.0.1:${port}`
     const shape = await step('the services', sink, () =>
       options.split
         ? startAsProcesses(options, environment, database, sink, port, natsLogin)
