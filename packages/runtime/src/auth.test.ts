@@ -15,7 +15,14 @@ const unneeded = () => {
 const authenticator = (operatorKeys: StoredKey[]) =>
   createAuthenticator({
     operatorKeys,
-    directory: { member: unneeded, key: unneeded, signingKey: unneeded, isSessionRevoked: unneeded, changed: {} as never },
+    directory: {
+      organization: unneeded,
+      member: unneeded,
+      key: unneeded,
+      signingKey: unneeded,
+      isSessionRevoked: unneeded,
+      changed: {} as never,
+    },
     limiter: { admit: unneeded },
     uses: { note: unneeded, report: unneeded, stop: unneeded },
     outside: { verify: unneeded, userOf: unneeded },

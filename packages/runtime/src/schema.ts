@@ -4,6 +4,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
 import { describe } from './errors.ts'
+import { organizationTables } from './identity/organization-tables.ts'
 import { idempotencyPolicies, idempotencyTables } from './idempotency-tables.ts'
 import { identityTables } from './identity/tables.ts'
 import type { Job, Migration, Service } from './types.ts'
@@ -191,7 +192,7 @@ async function createRole(pool: pg.Pool, role: string, password: string | undefi
 /** All steps of a service's schema: the runtime's, then its own. */
 export function migrationsOf(service: Service<never, never, never>): Migration[] {
   const runtime = { name: '000-runtime', up: runtimeTables.replaceAll('SCHEMA_NAME', schemaOf(service.name)) }
-  return [runtime, identityTables, idempotencyTables, ...service.migrations]
+  return [runtime, identityTables, idempotencyTables, organizationTables, ...service.migrations]
 }
 
 async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<never, never, never>): Promise<void> {

@@ -4,10 +4,12 @@ import {
   memberChanged,
   memberJoined,
   memberRemoved,
+  organizationCreated,
+  organizationUpdated,
   sessionRevoked,
   signingKeyChanged,
 } from '@parley/contracts'
-import type { KeyRecord, Membership, Role } from '@parley/contracts'
+import type { KeyRecord, Membership, OrganizationRecord, Role } from '@parley/contracts'
 import { SignJWT } from 'jose'
 import { createHmac, randomUUIDv7 } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
@@ -384,6 +386,89 @@ describe('what ends, ends everywhere within 5 s', () => {
   })
 })
 
+const organizationRecord = (organizationId: string, more: Partial<OrganizationRecord> = {}): OrganizationRecord => ({
+  organizationId,
+  name: 'Shop',
+  status: 'active',
+  timezone: 'UTC',
+  locale: 'en',
+  currency: 'USD',
+  ai: { enabled: true, modelPreference: null, confidenceThreshold: 0.5, monthlyBudgetMicros: null },
+  revision: 1,
+  ...more,
+})
+
+describe('an organization', () => {
+  /** One that nobody else in this file acts for, with a viewer and a key. */
+  function another() {
+    const organizationId = randomUUIDv7()
+    const member: Membership = { userId: randomUUIDv7(), role: 'viewer', permissions: [], status: 'active', revision: 1 }
+    app().members.set(`${organizationId} ${member.userId}`, member)
+    const { key, record } = createTestKey(organizationId)
+    app().keys.set(record.keyId, record)
+    const state = (more: Partial<OrganizationRecord>) =>
+      world.state('registry', organizationUpdated, organizationRecord(organizationId, more), { organizationId })
+    const token = (claims = {}) => tokenOf(member, { org: organizationId, ...claims })
+    return { organizationId, key, state, token }
+  }
+  const closed = {
+    status: 403,
+    body: {
+      error: { code: 'forbidden', message: 'This organization is closed.', details: { reason: 'organization_closed' } },
+    },
+  }
+  const needed = { status: 403, body: { error: { code: 'forbidden', details: { reason: 'second_factor_needed' } } } }
+
+  test('that is closed is shut to its members and keys everywhere within 5 s, until it is opened again', async () => {
+    const { organizationId, key, state, token } = another()
+    const of = await token()
+    for (const credential of [of, key]) expect(await everywhere(credential)).toEqual([200, 200, 200, 200])
+    await state({ status: 'inactive', revision: 2 })
+    await within5s(async () => [...(await everywhere(of)), ...(await everywhere(key))].every((status) => status === 403))
+    for (const credential of [of, key]) expect(await call(credential)).toMatchObject(closed)
+    // What is about the person stays theirs, and nobody else learns that it is closed.
+    expect((await call(of, '/v1/who')).body).toMatchObject({ organizationId: installationId, permissions: [] })
+    const stranger = await call(await tokenOf(know('owner'), { org: organizationId }))
+    expect(stranger.body.error.message).toBe('You are not a member of this organization.')
+    expect((await call(createTestKey(organizationId).key)).status).toBe(401)
+    // A late word of the time before does not open it.
+    await state({ revision: 1 })
+    await world.settle()
+    expect(await everywhere(of)).toEqual([403, 403, 403, 403])
+    await state({ revision: 3 })
+    await within5s(async () => [...(await everywhere(of)), ...(await everywhere(key))].every((status) => status === 200))
+  })
+
+  test('that was closed before a service heard of it is shut from the first call, and one that accounts does not know as well', async () => {
+    for (const answer of [{ status: 'inactive', revision: 2 } as const, null]) {
+      const { organizationId, key, token } = another()
+      app().organizations.set(organizationId, answer && { organizationId, ...answer })
+      for (const credential of [await token(), key]) expect(await call(credential, '/v1/desk')).toMatchObject(closed)
+    }
+  })
+
+  test('that is being set up is open', async () => {
+    const { organizationId, token } = another()
+    app().organizations.set(organizationId, { organizationId, status: 'pending_setup', revision: 1 })
+    expect(await everywhere(await token())).toEqual([200, 200, 200, 200])
+  })
+
+  test('that requires a second factor is shut within 5 s to sessions without one, not to keys and not to oneself', async () => {
+    const { key, state, token } = another()
+    const [one, two] = [await token(), await token({ mfa: true })]
+    for (const credential of [one, two, key]) expect(await everywhere(credential)).toEqual([200, 200, 200, 200])
+    await state({ requireTwoFactor: true, revision: 2 })
+    await within5s(async () => (await everywhere(one)).every((status) => status === 403))
+    expect(await call(one)).toMatchObject(needed)
+    expect(await call(await token({ mfa: false }))).toMatchObject(needed)
+    expect((await call(await token({ mfa: 'yes' }))).status).toBe(401)
+    for (const credential of [two, key]) expect(await everywhere(credential)).toEqual([200, 200, 200, 200])
+    expect((await call(one, '/v1/who')).body).toMatchObject({ organizationId: installationId, permissions: [] })
+    await state({ requireTwoFactor: false, revision: 3 })
+    await within5s(async () => (await everywhere(one)).every((status) => status === 200))
+  })
+})
+
 describe('while accounts is away', () => {
   let alone: World
   const member: Membership = { userId: randomUUIDv7(), role: 'viewer', permissions: [], status: 'active', revision: 1 }
@@ -392,6 +477,7 @@ describe('while accounts is away', () => {
     alone = await startWorld({ services: [counter], postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl') })
     known = await createSigner(member.userId, alone.organizationId)
     // Accounts said so before it went away.
+    await alone.state('counter', organizationCreated, organizationRecord(alone.organizationId))
     await alone.state('counter', memberJoined, member)
     const { kid, x } = known
     await alone.state('counter', signingKeyChanged, { kid, x, trustedUntil: null }, { organizationId: installationId })

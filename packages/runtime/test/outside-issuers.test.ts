@@ -102,6 +102,19 @@ describe('a token of another issuer', () => {
       expect((await call(await rsa.sign({ auth_time }), '/v1/who')).body.authenticatedAt).toBeNull()
   })
 
+  test('opens an organization that requires a second factor only when its issuer says there were several', async () => {
+    const organizationId = randomUUIDv7()
+    app().members.set(`${organizationId} ${member.userId}`, member)
+    app().organizations.set(organizationId, { organizationId, status: 'active', requireTwoFactor: true, revision: 1 })
+    const shop = organizationId
+    for (const amr of [undefined, ['pwd'], 'mfa', [{ method: 'mfa' }]])
+      expect(await call(await ec.sign({ shop, amr }))).toMatchObject({
+        status: 403,
+        body: { error: { details: { reason: 'second_factor_needed' } } },
+      })
+    expect((await call(await ec.sign({ shop, amr: ['pwd', 'mfa'] }))).status).toBe(200)
+  })
+
   test('names the organization by the claim that the operator chose, and is refused without it', async () => {
     expect((await call(await ec.sign({ shop: world.organizationId }))).status).toBe(200)
     expect((await call(await ec.sign({ shop: world.otherOrganizationId }))).status).toBe(403)

@@ -1,4 +1,4 @@
-import type { KeyRecord, Membership } from '@parley/contracts'
+import type { KeyRecord, Membership, OrganizationRecord } from '@parley/contracts'
 import { exportJWK, generateKeyPair, SignJWT, type JWTHeaderParameters } from 'jose'
 import { createHash, randomUUIDv7 } from 'node:crypto'
 import { sql } from 'kysely'
@@ -7,6 +7,7 @@ import {
   askKey,
   askKeysUsed,
   askMember,
+  askOrganization,
   askOutside,
   askSigningKeys,
   createKeySecret,
@@ -17,6 +18,8 @@ import {
 
 /** What the stand-in for accounts knows, and what it was asked. */
 export interface RegistryApp {
+  /** Those that are not as most: open, and content with one factor. */
+  organizations: Map<string, Pick<OrganizationRecord, 'organizationId' | 'status' | 'requireTwoFactor' | 'revision'> | null>
   members: Map<string, Membership>
   keys: Map<string, KeyRecord>
   signingKeys: { kid: string; x: string; trustedUntil: string | null }[]
@@ -53,7 +56,20 @@ export const registry = defineService<RegistryApp, never, object>({
   routes: [whoAmI, openHours],
   migrations: [],
   async open({ answer }) {
-    const app: RegistryApp = { members: new Map(), keys: new Map(), signingKeys: [], outside: new Map(), used: [], asked: [] }
+    const app: RegistryApp = {
+      organizations: new Map(),
+      members: new Map(),
+      keys: new Map(),
+      signingKeys: [],
+      outside: new Map(),
+      used: [],
+      asked: [],
+    }
+    answer(askOrganization.topic, askOrganization.question, async ({ organizationId }) => {
+      app.asked.push(`organization ${organizationId}`)
+      const known = app.organizations.get(organizationId)
+      return known === undefined ? { organizationId, status: 'active' as const, revision: 1 } : known
+    })
     answer(askMember.topic, askMember.question, async ({ organizationId, userId }) => {
       app.asked.push(`member ${userId}`)
       return app.members.get(`${organizationId} ${userId}`)

@@ -11,6 +11,8 @@ interface Claims {
   sessionId: string
   organizationId: string | null
   authenticatedAt: Date
+  /** Whether its session has had a second factor. */
+  secondFactor: boolean
 }
 
 export interface AccessTokens {
@@ -43,7 +45,7 @@ export function openAccessTokens(options: {
   }
 
   return {
-    async sign({ userId, sessionId, organizationId, authenticatedAt }) {
+    async sign({ userId, sessionId, organizationId, authenticatedAt, secondFactor }) {
       const { kid, key } = await current()
       const issuedAt = Math.floor(now().getTime() / 1000)
       const expiresIn = accessTokenMs / 1000
@@ -51,6 +53,7 @@ export function openAccessTokens(options: {
         sid: sessionId,
         auth_time: Math.floor(authenticatedAt.getTime() / 1000),
         ...(organizationId === null ? {} : { org: organizationId }),
+        ...(secondFactor ? { mfa: true } : {}),
       })
         .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid })
         .setIssuer(issuer)

@@ -3,6 +3,7 @@ import {
   askKey,
   askKeysUsed,
   askMember,
+  askOrganization,
   askOutside,
   askSigningKeys,
   type OpenContext,
@@ -11,6 +12,7 @@ import {
 import { findKey, recordOf } from './db/api-keys.ts'
 import { addKeyUses, findActivePerson } from './db/identity-answers.ts'
 import { findMember, membershipOf } from './db/members.ts'
+import { findOrganization, recordOf as organizationRecordOf } from './db/organizations.ts'
 import { findOutsideUser, linkOutsideIdentity } from './db/outside-identities.ts'
 import { trustedSigningKeys } from './db/signing-keys.ts'
 import type { DB } from './db/types.ts'
@@ -28,6 +30,10 @@ interface AnswersOptions {
  * ask, so nothing secret is in the answers: hashes of 256 random bits and public keys.
  */
 export function answerIdentity({ answer, database, now }: AnswersOptions): void {
+  answer(askOrganization.topic, askOrganization.question, async ({ organizationId }) => {
+    const organization = await database.read(organizationId, (tx) => findOrganization(tx, organizationId))
+    return organization && organizationRecordOf(organization)
+  })
   answer(askMember.topic, askMember.question, async ({ organizationId, userId }) => {
     const member = await database.read(organizationId, (tx) => findMember(tx, organizationId, userId))
     return member && membershipOf(member)

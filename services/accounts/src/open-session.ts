@@ -45,9 +45,17 @@ export async function openSession(
   app: App,
   tx: Tx<DB>,
   tools: CommitTools,
-  fresh: { userId: string; method: SignInMethod; actingFor: string | null; from: CallOrigin; deviceToken: string | undefined },
+  fresh: {
+    userId: string
+    method: SignInMethod
+    /** Whether a code was taken as well. */
+    secondFactor: boolean
+    actingFor: string | null
+    from: CallOrigin
+    deviceToken: string | undefined
+  },
 ): Promise<Opened> {
-  const { userId, method, actingFor, from } = fresh
+  const { userId, method, secondFactor, actingFor, from } = fresh
   const at = app.now()
   const [refreshToken, deviceToken] = [newToken(), fresh.deviceToken ?? newToken()]
   const session = await insertSession(tx, {
@@ -55,6 +63,7 @@ export async function openSession(
     userId,
     actingFor,
     method,
+    secondFactor,
     ip: from.ip,
     userAgent: from.userAgent,
     at,
@@ -91,12 +100,13 @@ export async function signedIn(app: App, opened: Opened): Promise<z.infer<typeof
 }
 
 export async function tokensOf(app: App, session: Session, refreshToken: string): Promise<z.infer<typeof Tokens>> {
-  const { sessionId, userId, actingFor, authenticatedAt } = session
+  const { sessionId, userId, actingFor, authenticatedAt, secondFactor } = session
   const { accessToken, expiresIn } = await app.accessTokens.sign({
     userId,
     sessionId,
     organizationId: actingFor,
     authenticatedAt,
+    secondFactor,
   })
   return { accessToken, tokenType: 'Bearer', expiresIn, refreshToken, sessionId, organizationId: actingFor }
 }

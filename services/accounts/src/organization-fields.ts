@@ -69,6 +69,7 @@ export const OrganizationChange = z.strictObject({
   contactPhone: optional(Phone),
   billingEmail: optional(Email),
   address: optional(AddressFields),
+  requireTwoFactor: z.boolean().optional().describe('Members act here only in sessions that were opened with a second factor.'),
   ai: z
     .strictObject({
       enabled: z.boolean(),

@@ -62,6 +62,7 @@ import { postOperatorOrganization, patchOperatorOrganization } from './routes/op
 import { patchOperatorPerson } from './routes/operator-people.ts'
 import { organizationsAndMembers } from './migrations/002-organizations-and-members.ts'
 import { audit } from './migrations/006-audit.ts'
+import { requiredSecondFactor } from './migrations/007-required-second-factor.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
 import { keepRead } from './handlers/keep-read.ts'
 import { keepChange } from './handlers/keep-change.ts'
@@ -187,7 +188,15 @@ export const accounts = defineService({
     closeMonth,
     renewSubscription,
   ],
-  migrations: [peopleAndSessions, organizationsAndMembers, apiKeysAndPreferences, connections, plansAndUsage, audit],
+  migrations: [
+    peopleAndSessions,
+    organizationsAndMembers,
+    apiKeysAndPreferences,
+    connections,
+    plansAndUsage,
+    audit,
+    requiredSecondFactor,
+  ],
   states: [
     signingKeyChanged,
     sessionRevoked,

@@ -55,7 +55,7 @@ function openPeople(world: World) {
     organizationId: string | null,
     authenticatedAt = new Date(),
   ): Promise<Person> {
-    const claims = { userId, sessionId: randomUUIDv7(), organizationId, authenticatedAt }
+    const claims = { userId, sessionId: randomUUIDv7(), organizationId, authenticatedAt, secondFactor: false }
     const { accessToken } = await app().accessTokens.sign(claims)
     return { userId, email, token: accessToken, call: (method, path, body) => call(accessToken, method, path, body) }
   }

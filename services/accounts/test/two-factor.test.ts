@@ -33,8 +33,14 @@ interface Secured extends Joined {
   code(): Promise<string>
 }
 
-async function joinWithSecondFactor(): Promise<Secured> {
-  const joined = await people.join()
+async function joinWithSecondFactor(organizationName?: string): Promise<Secured> {
+  const joined = await people.join(organizationName === undefined ? {} : { organizationName })
+  return { ...joined, ...(await turnOn(joined)) }
+}
+
+async function turnOn(
+  joined: Pick<Joined, 'userId' | 'accessToken'>,
+): Promise<Pick<Secured, 'secret' | 'recoveryCodes' | 'code'>> {
   const begun = await people.as(joined.accessToken, 'POST', '/v1/me/two-factor', { password })
   expect(begun.status).toBe(200)
   const secret = fromBase32(begun.body.secret)
@@ -42,7 +48,6 @@ async function joinWithSecondFactor(): Promise<Secured> {
   const { status, body } = await people.as(joined.accessToken, 'POST', '/v1/me/two-factor/confirm', { code })
   expect(status).toBe(200)
   return {
-    ...joined,
     secret,
     recoveryCodes: body.recoveryCodes,
     async code() {
@@ -223,6 +228,83 @@ describe('turning it off', () => {
     expect(body.recoveryCodes).toHaveLength(10)
     expect((await people.signIn(person.email, { code: person.recoveryCodes[1] })).status).toBe(401)
     expect((await people.signIn(person.email, { code: body.recoveryCodes[0] })).status).toBe(200)
+  })
+})
+
+describe('an organization that requires it', () => {
+  const requireTwoFactor = (accessToken: string, to = true) =>
+    people.as(accessToken, 'PATCH', '/v1/organization', { requireTwoFactor: to })
+  const look = (accessToken: string) => people.as(accessToken, 'GET', '/v1/organization')
+  const needed = { status: 403, body: { error: { code: 'forbidden', details: { reason: 'second_factor_needed' } } } }
+  /** What a service knows of an organization is two seconds old at most. */
+  const becomes = (accessToken: string, status: number) =>
+    expect.poll(async () => (await look(accessToken)).status, { timeout: 5_000, interval: 100 }).toBe(status)
+  const refresh = async (refreshToken: string) => (await people.post('/v1/auth/refresh', { refreshToken })).body
+
+  async function admin(organizationId: string | null): Promise<Joined> {
+    const joined = await people.join()
+    await world.sql(`insert into accounts.members (organization_id, user_id, role, permissions) values ($1, $2, 'admin', '{}')`, [
+      organizationId,
+      joined.userId,
+    ])
+    await world.sql(`insert into accounts.user_organizations (user_id, member_of) values ($1, $2)`, [
+      joined.userId,
+      organizationId,
+    ])
+    const { body } = await people.signIn(joined.email, { organizationId })
+    return { ...joined, ...body }
+  }
+
+  test('says so, is shut to who has none but for turning one on, and opens once they have proved it', async () => {
+    const owner = await joinWithSecondFactor('Guarded')
+    const colleague = await admin(owner.organizationId)
+    expect((await look(colleague.accessToken)).status).toBe(200)
+    expect((await requireTwoFactor(owner.accessToken)).body).toMatchObject({ requireTwoFactor: true, revision: 2 })
+    await world.settle()
+    const [told] = (await world.events('accounts', 'organization.updated')).filter((event) => event.key === owner.organizationId)
+    expect(told?.data).toMatchObject({ requireTwoFactor: true })
+
+    await becomes(colleague.accessToken, 403)
+    expect(await look(colleague.accessToken)).toMatchObject(needed)
+    expect(await requireTwoFactor(colleague.accessToken, false)).toMatchObject(needed)
+    const again = await people.signIn(colleague.email, { organizationId: owner.organizationId })
+    expect(again.body.organizationId).toBe(owner.organizationId)
+    expect(await look(again.body.accessToken)).toMatchObject(needed)
+    const renewed = await refresh(colleague.refreshToken)
+    expect(await look(renewed.accessToken)).toMatchObject(needed)
+
+    // The session that proved it goes on after its next refresh; the other one has proved nothing.
+    await turnOn({ userId: colleague.userId, accessToken: renewed.accessToken })
+    expect((await look((await refresh(renewed.refreshToken)).accessToken)).status).toBe(200)
+    expect(await look((await refresh(again.body.refreshToken)).accessToken)).toMatchObject(needed)
+    // The owner’s token is older than their second factor; signing in with a code brings one that is not.
+    expect(await look(owner.accessToken)).toMatchObject(needed)
+    expect((await look((await refresh(owner.refreshToken)).accessToken)).status).toBe(200)
+    const signedIn = await people.signIn(owner.email, { code: await owner.code() })
+    expect((await look(signedIn.body.accessToken)).status).toBe(200)
+    await requireTwoFactor(signedIn.body.accessToken, false)
+    await becomes(again.body.accessToken, 200)
+  })
+
+  test('is made so only by who has one in this session, so that nobody shuts themselves out', async () => {
+    const joined = await people.join({ organizationName: 'Open' })
+    expect(await requireTwoFactor(joined.accessToken)).toMatchObject({
+      status: 409,
+      body: { error: { code: 'conflict', details: { reason: 'second_factor_needed' } } },
+    })
+    expect((await look(joined.accessToken)).body).toMatchObject({ requireTwoFactor: false, revision: 1 })
+    expect((await requireTwoFactor(joined.accessToken, false)).status).toBe(200)
+  })
+
+  test('is shut again to who turns theirs off', async () => {
+    const owner = await joinWithSecondFactor('Wavering')
+    await requireTwoFactor(owner.accessToken)
+    const { accessToken, refreshToken } = (await people.signIn(owner.email, { code: await owner.code() })).body
+    await becomes(owner.accessToken, 403)
+    expect((await look(accessToken)).status).toBe(200)
+    const off = await people.as(accessToken, 'POST', '/v1/me/two-factor/disable', { password, code: await owner.code() })
+    expect(off.status).toBe(200)
+    expect(await look((await refresh(refreshToken)).accessToken)).toMatchObject(needed)
   })
 })
 

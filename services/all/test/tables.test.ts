@@ -30,6 +30,7 @@ const runtimeTables = [
   'identitySigningKeys',
   'identityRevokedSessions',
   'idempotencyKeys',
+  'identityOrganizations',
 ]
 const camel = (name: string) => name.replace(/_([a-z0-9])/g, (_all, letter: string) => letter.toUpperCase())
 

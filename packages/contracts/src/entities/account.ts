@@ -71,6 +71,8 @@ export const OrganizationRecord = z.object({
     confidenceThreshold: z.number().min(0).max(1),
     monthlyBudgetMicros: z.int().min(0).nullable(),
   }),
+  /** Members act here only in sessions that were opened with a second factor. Absent: as false. */
+  requireTwoFactor: z.boolean().optional(),
   revision: z.int().min(1),
 })
 export type OrganizationRecord = z.infer<typeof OrganizationRecord>

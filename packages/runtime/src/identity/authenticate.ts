@@ -8,6 +8,7 @@ import type { Authenticate, Caller } from '../types.ts'
 import type { Directory } from './directory.ts'
 import type { Limiter } from './limiter.ts'
 import type { OutsideIssuers } from './outside.ts'
+import type { OrganizationStanding } from './projection.ts'
 import { rateLimitHeaders } from './quota.ts'
 import { readHeader, TokenRefused, verifyAccessToken } from './token.ts'
 import type { KeyUses } from './uses.ts'
@@ -72,6 +73,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
   async function callerOfOrganizationKey(organizationId: string, keyId: string, secret: string, reply: Reply): Promise<Caller> {
     const record = await directory.key(organizationId, keyId)
     if (!opensNow(record, keyId, secret, now()) || !record) throw nobody()
+    requireOpen(await directory.organization(organizationId))
     const { refusedBy, states } = await options.limiter.admit(keyId, record)
     for (const [name, value] of Object.entries(rateLimitHeaders(states))) reply?.header(name, value)
     if (refusedBy) {
@@ -96,11 +98,19 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
     if (!isTrusted || userId === undefined) throw nobody()
     const organizationId = verified.organizationId ?? userId.memberOf
     const member = organizationId === null ? undefined : await directory.member(organizationId, userId.userId)
-    const isMember = member?.status === 'active'
+    const isActive = member?.status === 'active'
     if (scope !== 'self') {
       if (organizationId === null) throw forbidden('Choose an organization first: this token is for none.')
-      if (!isMember) throw forbidden('You are not a member of this organization.')
+      if (!isActive) throw forbidden('You are not a member of this organization.')
     }
+    // Asked about only for its members: that it is closed is nobody else's business.
+    const organization = isActive && organizationId !== null ? await directory.organization(organizationId) : undefined
+    if (scope !== 'self') {
+      requireOpen(organization)
+      if (lacksSecondFactor(organization, verified)) throw secondFactorNeeded()
+    }
+    // About themselves they may still ask, as somebody who has chosen no organization: to turn a second factor on, or to go elsewhere.
+    const isMember = isActive && isOpen(organization) && !lacksSecondFactor(organization, verified)
     const permissions = isMember ? permissionsOfMember(member) : nothing
     if (scope !== 'self' && !permissions.has(scope as Permission)) throw forbidden(`Your role does not allow '${scope}'.`)
     return {
@@ -127,6 +137,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
       organizationId: claims.org ?? null,
       sessionId: claims.sid ?? null,
       authenticatedAt: claims.auth_time * 1000,
+      secondFactor: claims.mfa === true,
       expiresAtMs: claims.exp * 1000,
     }
   }
@@ -153,6 +164,23 @@ function issuerIn(token: string): string {
     throw new TokenRefused('no claims', { cause: error })
   }
 }
+
+/** One that accounts does not know has no members and no keys either: whatever says otherwise is not believed. */
+const isOpen = (organization: OrganizationStanding | undefined) =>
+  organization !== undefined && organization.status !== 'inactive'
+
+function requireOpen(organization: OrganizationStanding | undefined): void {
+  if (isOpen(organization)) return
+  throw new AppError('forbidden', 'This organization is closed.', { details: { reason: 'organization_closed' } })
+}
+
+const lacksSecondFactor = (organization: OrganizationStanding | undefined, token: VerifiedToken) =>
+  organization?.requireTwoFactor === true && !token.secondFactor
+
+const secondFactorNeeded = () =>
+  new AppError('forbidden', 'This organization requires two-factor sign-in: turn it on, then sign in with it.', {
+    details: { reason: 'second_factor_needed' },
+  })
 
 const nothing: ReadonlySet<Permission> = new Set()
 

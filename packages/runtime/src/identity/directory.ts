@@ -1,4 +1,4 @@
-import { KeyRecord, Membership } from '@parley/contracts'
+import { KeyRecord, Membership, OrganizationRecord } from '@parley/contracts'
 import { z } from 'zod'
 import type { Asks } from '../bus-asks.ts'
 import type { Database } from '../db.ts'
@@ -7,6 +7,11 @@ import * as projection from './projection.ts'
 import { type Remembered, remember } from './remembered.ts'
 
 /** What accounts answers; services/accounts/src/answers.ts is the other side. */
+export const askOrganization = {
+  topic: 'identity.organization',
+  question: z.object({ organizationId: z.uuid() }),
+  reply: OrganizationRecord.pick({ organizationId: true, status: true, requireTwoFactor: true, revision: true }).nullable(),
+} as const
 export const askMember = {
   topic: 'identity.member',
   question: z.object({ organizationId: z.uuid(), userId: z.uuid() }),
@@ -27,6 +32,7 @@ export const askSigningKeys = {
 
 /** Who may call a service, as it knows itself: its own tables first, accounts for those it has not heard of. */
 export interface Directory {
+  organization(organizationId: string): Promise<projection.OrganizationStanding | undefined>
   member(organizationId: string, userId: string): Promise<Membership | undefined>
   key(organizationId: string, keyId: string): Promise<KeyRecord | undefined>
   signingKey(kid: string): Promise<projection.SigningKey | undefined>
@@ -45,6 +51,7 @@ const mostRemembered = 20_000
  */
 export function openDirectory({ database, bus }: { database: Database<never>; bus: Asks }): Directory {
   const settings = { most: mostRemembered, ttlMs: rememberMs }
+  const organizations: Remembered<projection.OrganizationStanding | undefined> = remember(settings)
   const members: Remembered<Membership | undefined> = remember(settings)
   const keys: Remembered<KeyRecord | undefined> = remember(settings)
   const signingKeys: Remembered<projection.SigningKey | undefined> = remember(settings)
@@ -54,6 +61,14 @@ export function openDirectory({ database, bus }: { database: Database<never>; bu
 
   /** Rows without an organization are read and written as nobody's. */
   const nobodys = <T>(work: Parameters<typeof database.transaction<T>>[1]) => database.transaction(null, work)
+
+  async function loadOrganization(organizationId: string): Promise<projection.OrganizationStanding | undefined> {
+    const known = await database.read(organizationId, ({ tx }) => projection.findOrganization(tx, organizationId))
+    if (known) return known
+    const answer = await bus.ask(askOrganization.topic, { organizationId }, askOrganization.reply)
+    if (answer) await database.transaction(organizationId, ({ tx }) => projection.saveOrganization(tx, organizationId, answer))
+    return answer ?? undefined
+  }
 
   async function loadMember(organizationId: string, userId: string): Promise<Membership | undefined> {
     const known = await database.read(organizationId, ({ tx }) => projection.findMember(tx, organizationId, userId))
@@ -85,12 +100,14 @@ export function openDirectory({ database, bus }: { database: Database<never>; bu
 
   const pair = (organizationId: string, id: string) => `${organizationId} ${id}`
   return {
+    organization: (organizationId) => organizations.get(organizationId, () => loadOrganization(organizationId)),
     member: (organizationId, userId) => members.get(pair(organizationId, userId), () => loadMember(organizationId, userId)),
     key: (organizationId, keyId) => keys.get(pair(organizationId, keyId), () => loadKey(organizationId, keyId)),
     signingKey: (kid) => signingKeys.get(kid, () => loadSigningKey(kid)),
     isSessionRevoked: (sessionId) =>
       sessions.get(sessionId, () => nobodys(({ tx }) => projection.isSessionRevoked(tx, sessionId))),
     changed: {
+      organization: (organizationId) => organizations.changed(organizationId),
       member: (organizationId, userId) => members.changed(pair(organizationId, userId)),
       key: (organizationId, keyId) => keys.changed(pair(organizationId, keyId)),
       signingKey: (kid) => signingKeys.changed(kid),

@@ -1,12 +1,31 @@
-import { keyChanged, memberChanged, memberJoined, memberRemoved, sessionRevoked, signingKeyChanged } from '@parley/contracts'
+import {
+  keyChanged,
+  memberChanged,
+  memberJoined,
+  memberRemoved,
+  organizationCreated,
+  organizationUpdated,
+  sessionRevoked,
+  signingKeyChanged,
+} from '@parley/contracts'
 import { type Handler, kit } from '../types.ts'
-import { saveKey, saveMember, saveRevokedSession, saveSigningKey } from './projection.ts'
+import { saveKey, saveMember, saveOrganization, saveRevokedSession, saveSigningKey } from './projection.ts'
 
 /** Every service hears these, whatever else it hears: they are not in its own list, because nobody writes them per service. */
-export const identityEvents = [memberJoined, memberChanged, memberRemoved, keyChanged, signingKeyChanged, sessionRevoked] as const
+export const identityEvents = [
+  organizationCreated,
+  organizationUpdated,
+  memberJoined,
+  memberChanged,
+  memberRemoved,
+  keyChanged,
+  signingKeyChanged,
+  sessionRevoked,
+] as const
 
 /** Told, inside the commit, what will be another than what is remembered. */
 export interface Changed {
+  organization(organizationId: string): void
   member(organizationId: string, userId: string): void
   key(organizationId: string, keyId: string): void
   signingKey(kid: string): void
@@ -21,7 +40,14 @@ export function identityHandlers(changed: Changed): readonly Handler<unknown, ne
       await saveMember(tx, organizationId, data)
       changed.member(organizationId, data.userId)
     })
+  const knowOrganization = (name: string, event: typeof organizationCreated) =>
+    on(name, event, async ({ event: { organizationId, data }, tx }) => {
+      await saveOrganization(tx, organizationId, data)
+      changed.organization(organizationId)
+    })
   return [
+    knowOrganization('know-organization', organizationCreated),
+    knowOrganization('know-changed-organization', organizationUpdated),
     know('know-member', memberJoined),
     know('know-changed-member', memberChanged),
     know('know-removed-member', memberRemoved),

@@ -78,6 +78,8 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
       const organizationId = organizationClaim === undefined ? null : z.uuid().safeParse(organization).data
       // Not `iat`: a token that was renewed is young, and its owner may have signed in a week ago. Nobody knows is not recently.
       const authenticatedAt = z.int().safeParse(payload['auth_time']).data
+      // RFC 8176: `mfa` among the methods. An issuer that says nothing of them has asked for one factor, as far as anybody here knows.
+      const methods = z.array(z.unknown()).safeParse(payload['amr']).data ?? []
       if (organizationId === undefined || !payload.sub || payload.sub.length > 256)
         throw new TokenRefused('its claims say too little')
       return {
@@ -86,6 +88,7 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
         organizationId,
         sessionId: null,
         authenticatedAt: authenticatedAt === undefined ? null : authenticatedAt * 1000,
+        secondFactor: methods.includes('mfa'),
         expiresAtMs: (payload.exp ?? 0) * 1000,
       }
     },

@@ -1,4 +1,4 @@
-import type { KeyRecord, Membership } from '@parley/contracts'
+import type { KeyRecord, Membership, OrganizationRecord } from '@parley/contracts'
 import { sql } from 'kysely'
 import type { Tx } from '../types.ts'
 
@@ -26,6 +26,24 @@ export async function saveMember(tx: AnyTx, organizationId: string, member: Memb
     on conflict (organization_id, user_id) do update
     set role = excluded.role, permissions = excluded.permissions, status = excluded.status, revision = excluded.revision
     where m.revision < excluded.revision`.execute(tx)
+}
+
+/** What a call needs to know of the organization it is for. */
+export type OrganizationStanding = Pick<OrganizationRecord, 'organizationId' | 'status' | 'requireTwoFactor' | 'revision'>
+
+export async function findOrganization(tx: AnyTx, organizationId: string): Promise<OrganizationStanding | undefined> {
+  const { rows } = await sql<OrganizationStanding>`select organization_id, status, require_two_factor, revision
+    from identity_organizations where organization_id = ${organizationId}`.execute(tx)
+  return rows[0]
+}
+
+export async function saveOrganization(tx: AnyTx, organizationId: string, organization: OrganizationStanding): Promise<void> {
+  const { status, requireTwoFactor = false, revision } = organization
+  await sql`insert into identity_organizations as o (organization_id, status, require_two_factor, revision)
+    values (${organizationId}, ${status}, ${requireTwoFactor}, ${revision})
+    on conflict (organization_id) do update
+    set status = excluded.status, require_two_factor = excluded.require_two_factor, revision = excluded.revision
+    where o.revision < excluded.revision`.execute(tx)
 }
 
 interface KeyRow extends Omit<KeyRecord, 'previous' | 'expiresAt'> {

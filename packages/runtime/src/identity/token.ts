@@ -12,6 +12,8 @@ export const AccessClaims = z.object({
   exp: z.int(),
   iat: z.int(),
   auth_time: z.int(),
+  /** Whether its session was opened with a second factor, or has had one confirmed since; absent: it was not. */
+  mfa: z.boolean().optional(),
 })
 export type AccessClaims = z.infer<typeof AccessClaims>
 

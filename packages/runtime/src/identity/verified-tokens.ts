@@ -18,6 +18,8 @@ export interface VerifiedToken {
   sessionId: string | null
   /** Null when the issuer does not say. */
   authenticatedAt: number | null
+  /** Whether its owner proved themselves with a second factor too. */
+  secondFactor: boolean
   expiresAtMs: number
 }
 

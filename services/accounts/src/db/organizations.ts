@@ -88,7 +88,7 @@ export async function takeSubdomain(tx: Tx<DB>, organizationId: string, subdomai
 
 /** The organization as other services need it. */
 export function recordOf(organization: Organization): OrganizationRecord {
-  const { organizationId, name, status, timezone, locale, currency, revision } = organization
+  const { organizationId, name, status, timezone, locale, currency, requireTwoFactor, revision } = organization
   return {
     organizationId,
     name,
@@ -102,6 +102,7 @@ export function recordOf(organization: Organization): OrganizationRecord {
       confidenceThreshold: organization.aiConfidenceThreshold,
       monthlyBudgetMicros: organization.aiMonthlyBudgetMicros === null ? null : Number(organization.aiMonthlyBudgetMicros),
     },
+    requireTwoFactor,
     revision,
   }
 }

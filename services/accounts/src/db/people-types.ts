@@ -35,6 +35,7 @@ export interface Sessions {
   userId: string
   actingFor: string | null
   method: SignInMethod
+  secondFactor: Generated<boolean>
   authenticatedAt: Timestamp
   ip: string | null
   userAgent: string | null

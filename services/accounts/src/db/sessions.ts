@@ -12,6 +12,7 @@ export interface NewSession {
   userId: string
   actingFor: string | null
   method: SignInMethod
+  secondFactor: boolean
   ip: string
   userAgent: string | null
   at: Date
@@ -46,6 +47,30 @@ export async function useRefreshToken(tx: Tx<DB>, tokenHash: Buffer, successorNo
 
 export async function lockSession(tx: Tx<DB>, sessionId: string): Promise<Session | undefined> {
   return tx.selectFrom('sessions').selectAll().where('sessionId', '=', sessionId).forUpdate().executeTakeFirst()
+}
+
+export async function findSession(tx: Tx<DB>, sessionId: string): Promise<Session | undefined> {
+  return tx.selectFrom('sessions').selectAll().where('sessionId', '=', sessionId).executeTakeFirst()
+}
+
+/** The second factor was proved in this session, after it was opened. */
+export async function noteSecondFactor(tx: Tx<DB>, userId: string, sessionId: string): Promise<void> {
+  await tx
+    .updateTable('sessions')
+    .set({ secondFactor: true })
+    .where('sessionId', '=', sessionId)
+    .where('userId', '=', userId)
+    .execute()
+}
+
+/** No session of theirs counts as one with a second factor any more: there is none. */
+export async function forgetSecondFactor(tx: Tx<DB>, userId: string): Promise<void> {
+  await tx
+    .updateTable('sessions')
+    .set({ secondFactor: false })
+    .where('userId', '=', userId)
+    .where('secondFactor', '=', true)
+    .execute()
 }
 
 /** Notes that a session is used, from where, and for which organization. */

@@ -37,6 +37,7 @@ export interface Organizations {
   aiConfidenceThreshold: Generated<number>
   aiMonthlyBudgetMicros: Int8 | null
   status: Generated<OrganizationRecord['status']>
+  requireTwoFactor: Generated<boolean>
   onboardingSteps: Generated<OnboardingStep[]>
   onboardingCompletedAt: Timestamp | null
   revision: Generated<number>

@@ -73,7 +73,14 @@ export const verifyEmail = route({
           timezone: details.timezone,
         })
       }
-      return openSession(app, tx, tools, { userId, method: 'verification', actingFor, from, deviceToken: body.deviceToken })
+      return openSession(app, tx, tools, {
+        userId,
+        method: 'verification',
+        secondFactor: false,
+        actingFor,
+        from,
+        deviceToken: body.deviceToken,
+      })
     })
     return signedIn(app, opened)
   },

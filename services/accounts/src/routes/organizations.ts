@@ -1,5 +1,5 @@
 import { Id, OrganizationRecord, Timestamp } from '@parley/contracts'
-import { AppError } from '@parley/runtime'
+import { AppError, type Caller, type Tx } from '@parley/runtime'
 import type { Updateable } from 'kysely'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
@@ -13,7 +13,8 @@ import {
   takeSubdomain,
   updateOrganization,
 } from '../db/organizations.ts'
-import type { Organizations } from '../db/types.ts'
+import { findSession } from '../db/sessions.ts'
+import type { DB, Organizations } from '../db/types.ts'
 import { listUserOrganizations, mostOrganizations } from '../db/user-organizations.ts'
 import { lockUser } from '../db/users.ts'
 import { personOf } from '../manager.ts'
@@ -65,6 +66,7 @@ export const patchOrganization = route({
       const change = columnsOf(body)
       const changed = changedFields(comparable(before), change)
       if (!changed) return before
+      if (body.requireTwoFactor === true) await requireOwnSecondFactor(tx, caller)
       if (body.subdomain !== undefined) await takeSubdomain(tx, organizationId, body.subdomain)
       tools.audit({ resourceType: 'organization', resourceId: organizationId, ...changed })
       const { address, ...rest } = change
@@ -126,6 +128,19 @@ export const postOrganization = route({
     return organizationView(organization)
   },
 })
+
+/**
+ * Whoever requires a second factor has one in this session: an organization whose people sign in at an issuer that does not speak of
+ * it would lock itself out. A key is no person and stays able to take the rule back.
+ */
+async function requireOwnSecondFactor(tx: Tx<DB>, { actor, sessionId }: Caller): Promise<void> {
+  if (actor.kind !== 'member') return
+  const session = sessionId === null ? undefined : await findSession(tx, sessionId)
+  if (session?.secondFactor !== true)
+    throw new AppError('conflict', 'Turn two-factor sign-in on for yourself first.', {
+      details: { reason: 'second_factor_needed' },
+    })
+}
 
 const noOrganization = () => new AppError('not_found', 'There is no such organization.')
 

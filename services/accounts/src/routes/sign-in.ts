@@ -84,6 +84,7 @@ export const signIn = route({
       return openSession(app, tx, tools, {
         userId,
         method: 'password',
+        secondFactor: hasSecondFactor(locked),
         actingFor,
         from,
         deviceToken: known ? body.deviceToken : undefined,
@@ -173,6 +174,7 @@ export const redeemMagicLink = route({
       return openSession(app, tx, tools, {
         userId: user.userId,
         method: 'magic_link',
+        secondFactor: hasSecondFactor(locked),
         actingFor,
         from,
         deviceToken: body.deviceToken,

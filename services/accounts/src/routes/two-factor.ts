@@ -7,6 +7,7 @@ import { countTry, forgiveTry, personSubject } from '../attempts.ts'
 import { CodeInput, PasswordInput, proveAgain } from '../credentials.ts'
 import { countRecoveryCodes, deleteRecoveryCodes, replaceRecoveryCodes } from '../db/recovery-codes.ts'
 import { openTotp, sealTotp } from '../db/sealed-totp.ts'
+import { forgetSecondFactor, noteSecondFactor } from '../db/sessions.ts'
 import { findUser, lockUser, updateUser, type User } from '../db/users.ts'
 import { tellSecurityChange } from '../links.ts'
 import { personOf } from '../manager.ts'
@@ -82,6 +83,8 @@ export const confirmTwoFactor = route({
       const step = matchStep(openTotp(app.keys, userId, user.sealedTotp), body.code, app.now(), null)
       if (step === undefined) throw wrongCode()
       await updateUser(tx, userId, { totpConfirmedAt: app.now(), totpLastStep: step })
+      // The next access token of this very session says so: nobody has to sign in anew for what they have just proved.
+      if (caller.sessionId !== null) await noteSecondFactor(tx, userId, caller.sessionId)
       await tellSecurityChange(app, tx, tools, user, 'two_factor_on')
       tools.audit({ resourceType: 'two_factor', resourceId: userId, before: { state: 'off' }, after: { state: 'on' } })
       return replaceRecoveryCodes(tx, userId)
@@ -108,6 +111,7 @@ export const disableTwoFactor = route({
       const locked = await requireCode(app, tx, user.userId, body.code)
       await updateUser(tx, user.userId, { sealedTotp: null, totpConfirmedAt: null, totpLastStep: null })
       await deleteRecoveryCodes(tx, user.userId)
+      await forgetSecondFactor(tx, user.userId)
       await tellSecurityChange(app, tx, tools, locked, 'two_factor_off')
       tools.audit({ resourceType: 'two_factor', resourceId: user.userId, before: { state: 'on' }, after: { state: 'off' } })
     })
