@@ -158,6 +158,19 @@ describe('docs/openapi.json', () => {
     ])
   })
 
+  test('offers an Idempotency-Key where the runtime takes one: on a POST that is not public', () => {
+    const probes = ['POST self', 'POST public', 'PATCH self'].map((text) => {
+      const [method = '', scope = ''] = text.split(' ')
+      return { method, path: `/v1/${scope}`, summary: '', scope, reply: z.object({}) }
+    })
+    const { paths } = openapi([{ name: 'triage', routes: probes }], '1') as { paths: JsonObject }
+    const offered = { $ref: '#/components/parameters/IdempotencyKey' }
+    expect(at(paths, '/v1/self', 'post')).toMatchObject({ parameters: [offered], responses: { 422: {} } })
+    expect(at(paths, '/v1/public', 'post')).not.toHaveProperty('parameters')
+    expect(at(paths, '/v1/self', 'patch')).not.toHaveProperty('parameters')
+    expect(at(document, 'components', 'parameters', 'IdempotencyKey')).toMatchObject({ name: 'Idempotency-Key', in: 'header' })
+  })
+
   test('gives the other paths of a call with an operation id of their own', () => {
     expect(at(document, 'paths', '/functions/v1/init-return', 'post', 'operationId')).toBe('postFunctionsV1InitReturn')
   })

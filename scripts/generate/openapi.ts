@@ -55,6 +55,7 @@ export function openapi(
           description: 'An access token of a person, or an API key of one organization.',
         },
       },
+      parameters: { IdempotencyKey: idempotencyKey },
       responses: Object.fromEntries(Object.values(errors).map(([name, description]) => [name, errorResponse(description)])),
       schemas,
     },
@@ -91,11 +92,14 @@ function operation(service: string, route: RouteShape, method: string, isAlias: 
       required,
       schema,
     })),
+    ...(takesKey(method, route) ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : []),
   ]
   const status = route.status ?? 200
   const success: JsonObject = { description: status === 204 ? 'Done.' : 'The answer.' }
   if (status !== 204) success['content'] = { 'application/json': { schema: embed(route.reply, 'output', 'Reply') } }
-  const failures = Object.entries(errors).filter(([code]) => code !== '404' || route.path.includes(':'))
+  const failures = Object.entries(errors).filter(
+    ([code]) => (code !== '404' || route.path.includes(':')) && (code !== '422' || takesKey(method, route)),
+  )
   return {
     operationId,
     tags: [service],
@@ -111,6 +115,18 @@ function operation(service: string, route: RouteShape, method: string, isAlias: 
       ...Object.fromEntries(failures.map(([code, [name]]) => [code, { $ref: `#/components/responses/${name}` }])),
     },
   }
+}
+
+/** The runtime carries such a call out once per key; public calls have no owner that a key could belong to. */
+const takesKey = (method: string, route: RouteShape) => method === 'post' && route.scope !== 'public'
+
+const idempotencyKey: JsonObject = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'A random text of yours for this one call, such as a UUID. Sent again within 24 hours by the same caller, with the same path, query and body, the call is not carried out again: the answer is the first one, with `idempotent-replayed: true`. Another body or query is refused with 422. While the first is still under way, the second waits five seconds and then gets 409 with Retry-After. 409 with `details.reason` `answer_lost` means carried out, answer lost: look at what it made. A call that was refused or failed is not remembered.',
+  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[!-~]+$' },
 }
 
 /** A public call needs nothing; one about oneself needs to be signed in and no permission. */
@@ -145,6 +161,10 @@ const errors = {
   404: ['NotFound', 'The organization has nothing by that name.'],
   409: ['Conflict', 'The state of the thing does not allow it.'],
   413: ['TooLarge', 'The body is larger than allowed.'],
+  422: [
+    'Unprocessable',
+    'The request can be read, and cannot be carried out: its Idempotency-Key, for one, was used for another one.',
+  ],
   429: ['TooManyRequests', 'Too many calls: wait for Retry-After.'],
   500: ['InternalError', 'Our fault, and logged.'],
   503: ['Unavailable', 'A part is down for the moment: try again.'],

@@ -8,7 +8,7 @@ import type { Logger } from './log.ts'
 import { openText, sealText } from './sealed.ts'
 
 /** What a call was answered; `text` is its body as JSON, undefined for none. */
-export interface OnceAnswer {
+interface OnceAnswer {
   status: number
   text: string | undefined
 }
