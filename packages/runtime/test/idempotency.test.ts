@@ -200,21 +200,27 @@ describe('a call whose process died', () => {
     expect(await done()).toHaveLength(1)
   })
 
-  test('after its commit in another organization is never carried out again either', async () => {
-    const { tally, done } = caseOf()
-    const body = { organizationId: world.otherOrganizationId }
-    for (const app of apps()) {
-      app.faults.tally = (when) => {
-        if (when === 'after') throw new Error('the process is gone')
+  test.each([
+    ['a bug', () => new Error('bug'), 500],
+    ['an outage', () => new AppError('unavailable', 'Not now.'), 503],
+  ] as const)(
+    'or that failed by %s, after its commit in another organization, is never carried out again either',
+    async (_what, error, status) => {
+      const { tally, done } = caseOf()
+      const body = { organizationId: world.otherOrganizationId }
+      for (const app of apps()) {
+        app.faults.tally = (when) => {
+          if (when === 'after') throw error()
+        }
       }
-    }
-    expect(await tally({ body })).toMatchObject({ status: 500 })
-    for (const app of apps()) app.faults = {}
-    await world.sql(`update counter.idempotency_keys set created_at = now() - interval '31 seconds' ${onlyRow}`)
-    expect(await tally({ body })).toMatchObject({ status: 409, body: { error: { details: { reason: 'answer_lost' } } } })
-    const events = await done()
-    expect(events.map((event) => event.organizationId)).toEqual([world.otherOrganizationId])
-  })
+      expect(await tally({ body })).toMatchObject({ status })
+      for (const app of apps()) app.faults = {}
+      await world.sql(`update counter.idempotency_keys set created_at = now() - interval '31 seconds' ${onlyRow}`)
+      expect(await tally({ body })).toMatchObject({ status: 409, body: { error: { details: { reason: 'answer_lost' } } } })
+      const events = await done()
+      expect(events.map((event) => event.organizationId)).toEqual([world.otherOrganizationId])
+    },
+  )
 
   test('before its commit is carried out by whoever asks next, and can no longer commit if it lives after all', async () => {
     const { tally, done } = caseOf()
