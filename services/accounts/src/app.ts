@@ -15,6 +15,7 @@ import { originList } from './connection-origins.ts'
 import { openTester, type Tester } from './connection-tests/test-connection.ts'
 import { type AccessTokens, openAccessTokens } from './access-tokens.ts'
 import { answerIdentity } from './answers.ts'
+import { resealPreferencesRef } from './db/preferences.ts'
 import { resealSecondFactorsRef } from './db/sealed-totp.ts'
 import { keepSigningKeys, rotateSigningKeysRef } from './db/signing-keys.ts'
 import type { DB } from './db/types.ts'
@@ -73,6 +74,7 @@ export async function openApp({ config, database, now, answer }: OpenContext<DB,
     await keepSigningKeys(tx, tools, keys, now())
     tools.later(rotateSigningKeysRef, {}, { key: 'installation' })
     tools.later(resealSecondFactorsRef, { after: null })
+    tools.later(resealPreferencesRef, { after: null })
     tools.later(forgetOldSignInsRef, {}, { key: 'installation' })
   })
   answerIdentity({ answer, database, now })

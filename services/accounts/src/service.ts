@@ -27,6 +27,7 @@ import { doors } from './doors.ts'
 import { getAudit, getAuditVerification } from './routes/audit.ts'
 import { answerMailRequest } from './jobs/answer-mail-request.ts'
 import { forgetOldSignIns } from './jobs/forget-old-sign-ins.ts'
+import { resealPreferences } from './jobs/reseal-preferences.ts'
 import { resealSecondFactors } from './jobs/reseal-second-factors.ts'
 import { rotateSigningKeys } from './jobs/rotate-signing-keys.ts'
 import { sendMail } from './jobs/send-mail.ts'
@@ -182,6 +183,7 @@ export const accounts = defineService({
     answerMailRequest,
     rotateSigningKeys,
     resealSecondFactors,
+    resealPreferences,
     forgetOldSignIns,
     sealAudit,
     lookAtUsage,

@@ -1,4 +1,5 @@
 import type { World } from '@parley/runtime/testing'
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { defaultNotifications } from '../src/rules/notifications.ts'
 import { defaultPreferences } from '../src/rules/preferences.ts'
@@ -117,4 +118,17 @@ test('where a member is in their introduction is kept for them', async () => {
   })
   expect((await owner.call('GET', `/v1/members/${member.userId}`)).body).toMatchObject({ onboardingCompleted: true })
   expect((await member.call('PATCH', '/v1/me/onboarding', { role: 'owner' })).status).toBe(400)
+})
+
+test('they outlive a change of the installation’s key, and the old one can go', async () => {
+  expect((await owner.call('PATCH', '/v1/me/preferences', { language: 'fr' })).status).toBe(200)
+  const chosen = (await owner.call('GET', '/v1/me/preferences')).body
+  const old = world.environment['PARLEY_SECRET_KEY'] as string
+  world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
+  world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = old
+  await world.restart()
+  await world.settle()
+  delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
+  await world.restart()
+  expect(await owner.call('GET', '/v1/me/preferences')).toMatchObject({ status: 200, body: chosen })
 })
