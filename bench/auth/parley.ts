@@ -1,4 +1,4 @@
-import { installationId, keyChanged, memberJoined, signingKeyChanged } from '@parley/contracts'
+import { installationId, keyChanged, memberJoined, organizationCreated, signingKeyChanged } from '@parley/contracts'
 import { createKeySecret, createOrganizationKeyId, start, tokenAudience, tokenType } from '@parley/runtime'
 import { generateKeyPairSync, randomUUIDv7, sign } from 'node:crypto'
 import pg from 'pg'
@@ -23,7 +23,7 @@ export interface AuthDoor {
 /** Counts of the key: as few as the load leaves room for, so that grants are as small as they can be here. */
 const limits = { perMinute: 1_500_000, perDay: 100_000_000 }
 
-/** A service that has heard of one member and one key, as it would from accounts. */
+/** A service that has heard of one organization, one member and one key, as it would from accounts. */
 serveWorker<AuthSettings>(async ({ adminUrl, natsUrl, root, connections }) => {
   const running = await start({
     services: [authService as never],
@@ -41,6 +41,7 @@ serveWorker<AuthSettings>(async ({ adminUrl, natsUrl, root, connections }) => {
     emit(signingKeyChanged, { kid: signer.kid, x: signer.x, trustedUntil: null }),
   )
   await database.commit({ organizationId }, async (_tx, { emit }) => {
+    emit(organizationCreated, organizationOf(organizationId))
     emit(memberJoined, { userId, role: 'viewer', permissions: [], status: 'active', revision: 1 })
     const scopes = ['messages:read']
     emit(keyChanged, { keyId, hash, previous: null, scopes, ...limits, expiresAt: null, status: 'active', revision: 1 })
@@ -49,6 +50,17 @@ serveWorker<AuthSettings>(async ({ adminUrl, natsUrl, root, connections }) => {
   await plant(adminUrl, [installationId, organizationId])
   const ready: AuthDoor = { url: running.url, token: signer.token(userId, organizationId), key }
   return { ready, close: () => running.stop() }
+})
+
+const organizationOf = (organizationId: string) => ({
+  organizationId,
+  name: 'Benchmark',
+  status: 'active' as const,
+  timezone: 'UTC',
+  locale: 'en',
+  currency: 'EUR',
+  ai: { enabled: true, modelPreference: null, confidenceThreshold: 0.8, monthlyBudgetMicros: null },
+  revision: 1,
 })
 
 async function plant(adminUrl: string, organizations: readonly string[]): Promise<void> {
