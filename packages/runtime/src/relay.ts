@@ -90,9 +90,16 @@ export function startRelay(options: RelayOptions): Relay {
     wakeSleeper?.()
   }
 
+  /** Ends the pause after a failure before its time. */
+  let tryNow: (() => void) | undefined
+  /** In a row; each makes the next pause longer. */
+  let failures = 0
   const stopDoubts = bus.onStreamDoubt(() => {
     streamCheckDue = 0
     wake()
+    // The broker is back, but its keeper may need a moment more: what comes now is a new row of failures.
+    failures = 0
+    tryNow?.()
   })
 
   async function sleep(ms: number): Promise<void> {
@@ -109,6 +116,18 @@ export function startRelay(options: RelayOptions): Relay {
 
   /** A pause that news do not cut short: between tries at something that is down. */
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+  /** A pause between tries at something that is down, over at once when the broker is back: four relays in a row would each wait theirs out. */
+  async function pauseAfterFailure(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      tryNow = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    tryNow = undefined
+  }
 
   async function lead(): Promise<pg.Client> {
     const connection = new pg.Client({
@@ -248,7 +267,6 @@ export function startRelay(options: RelayOptions): Relay {
   }
 
   async function main(): Promise<void> {
-    let failures = 0
     while (!stopped) {
       try {
         client = await lead()
@@ -265,7 +283,7 @@ export function startRelay(options: RelayOptions): Relay {
         if (failures++ % 20 === 0)
           log.warn({ err: what }, 'the outbox cannot be published right now; it keeps everything and tries on')
         // A publish may have failed because the stream is gone: the next round looks, rebuilds it and rewinds.
-        await pause(Math.min(100 * 2 ** Math.min(failures, 5), 2_000) * (0.5 + Math.random()))
+        await pauseAfterFailure(Math.min(100 * 2 ** Math.min(failures, 5), 2_000) * (0.5 + Math.random()))
       } finally {
         leading = false
         caughtUp = false
@@ -284,6 +302,7 @@ export function startRelay(options: RelayOptions): Relay {
       stopped = true
       stopDoubts()
       wakeSleeper?.()
+      tryNow?.()
       await done
       for (const stopGauge of gauges) stopGauge()
     },
