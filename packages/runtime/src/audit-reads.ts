@@ -27,12 +27,12 @@ const largestGroup = 64
  */
 export function createReadAudit(
   source: string,
-  options: { transaction: ServiceDatabase<never>['transaction']; wake(): void; log: Logger },
+  options: { transaction: ServiceDatabase<never>['transaction']; wake(): void; log: Logger; now(): number },
 ): RecordRead {
   /** One answer for each: undefined when it is stored, else why not. */
   async function store(reads: AuditedRead[]): Promise<({ error: unknown } | undefined)[]> {
     try {
-      await commit(reads.map((read) => rowOf(source, read)))
+      await commit(reads.map((read) => rowOf(source, read, new Date(options.now()))))
       return reads.map(() => undefined)
     } catch (error) {
       // While the database is away, each of them alone would only wait out the same time-out once more.
@@ -66,9 +66,10 @@ export function createReadAudit(
   }
 }
 
-function rowOf(source: string, { organizationId, call, ...read }: AuditedRead): OutboxRow {
+function rowOf(source: string, { organizationId, call, ...read }: AuditedRead, at: Date): OutboxRow {
   const origin = { organizationId, correlationId: call.requestId, causationId: undefined, call }
-  return outboxRow(source, origin, readAudited, { ...auditedCall(source, origin), action: call.action, ...read })
+  const entry = { ...auditedCall(source, origin, at), action: call.action, ...read }
+  return outboxRow(source, origin, readAudited, entry, undefined, at)
 }
 
 /** What an answer says of how much was read: the rows of a list, or one. */

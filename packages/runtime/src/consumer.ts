@@ -38,6 +38,7 @@ export interface ConsumerOptions {
   inserter: JobInserter
   log: Logger
   onCommitted(unit: Unit): void
+  now(): number
 }
 
 const largestGroup = 64
@@ -68,7 +69,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   const parked = startParked({
     ...options,
     leases: () => leases,
-    newUnit: () => new Unit(serviceName),
+    newUnit: () => new Unit(serviceName, options.now),
     invoke,
     exclusively,
     flush: (session, unit) => unit.flush(session, options.inserter),
@@ -173,7 +174,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   /** One transaction for all items, or for one handler of one item. */
   async function commitItems(items: LaneItem[], only?: AnyHandler, isLast = true): Promise<void> {
     const started = performance.now()
-    const unit = new Unit(serviceName)
+    const unit = new Unit(serviceName, options.now)
     const outcomes: { handler: string; outcome: string }[] = []
     await database.transaction(null, async (session) => {
       const toRun = await claim(session, items, only)

@@ -39,6 +39,7 @@ export interface JobRunnerOptions {
   log: Logger
   /** Called after a commit that wrote events or asked for jobs. */
   onCommitted(unit: Unit): void
+  now(): number
   pollMs: number
 }
 
@@ -269,7 +270,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       const committing =
         (guard: (session: Session<never>) => void): CommitFn<never> =>
         async (work) => {
-          const unit = new Unit(serviceName)
+          const unit = new Unit(serviceName, options.now)
           const result = await database.transaction(organizationId, async (session) => {
             guard(session)
             const value = await work(session.tx, unit.tools({ organizationId, correlationId, causationId: run.id }))

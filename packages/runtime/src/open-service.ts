@@ -1,6 +1,7 @@
 import { laneCount, laneOf } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Bus } from './bus.ts'
+import { type KeptClock, showSkew } from './clock.ts'
 import { type Consumer, startConsumer } from './consumer.ts'
 import { type Database, openDatabase } from './db.ts'
 import { describe } from './errors.ts'
@@ -47,12 +48,13 @@ interface Shared {
   replicaId: string
   objects: ObjectStore | undefined
   guards: Guards
+  clock: KeptClock
   databaseUrl(role: string): string
 }
 
 /** Opens a service on its own schema and role, and starts its jobs, lanes and relay. */
 export async function openService(service: AnyService, settings: unknown, shared: Shared): Promise<Opened> {
-  const { config, bus, databaseUrl } = shared
+  const { config, bus, clock, databaseUrl } = shared
   const schema = schemaOf(service.name)
   const log = shared.log.child({ service: service.name })
   const pool = {
@@ -70,19 +72,24 @@ export async function openService(service: AnyService, settings: unknown, shared
     maxConnections: 1,
   })
   await patiently('the database', log, () => database.query('select 1'))
+  await patiently('the clock of the database', log, () => clock.keepBy(system))
 
   let consumer: Consumer | undefined
   let relay: Relay | undefined
   let jobRunner: JobRunner | undefined
   // News of other replicas may come before the loops are there; they look for themselves when they start.
-  const news = createNews(service, bus, () => ({ relay, jobs: jobRunner, alone: consumer?.held().length === laneCount }))
+  const news = createNews(service, bus, clock.now, () => ({
+    relay,
+    jobs: jobRunner,
+    alone: consumer?.held().length === laneCount,
+  }))
   // Made here, because a service may commit while it opens, before its jobs run.
   const inserter = jobInserter(service.name, service.jobs)
   const idempotency = createIdempotency({ database, log })
   const serviceDatabase: ServiceDatabase<never> = {
     read: (organizationId, work) => database.read(organizationId, (session) => work(session.tx)),
     async commit(origin, work) {
-      const unit = new Unit(service.name)
+      const unit = new Unit(service.name, clock.now)
       const correlationId = origin.correlationId ?? randomUUIDv7()
       const result = await database.transaction(origin.organizationId, async (session) => {
         idempotency.mark(session, origin.organizationId, origin.call?.requestId)
@@ -105,7 +112,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     transaction: (organizationId, work) => database.transaction(organizationId, work),
     wake: () => news.tell(true, new Map()),
   }
-  const identity = openIdentity({ guards: shared.guards, database, bus, log })
+  const identity = openIdentity({ guards: shared.guards, database, bus, log, now: clock.now })
   const stopAnswers: (() => void)[] = []
   const context: OpenContext<never, unknown> = {
     config: settings,
@@ -115,11 +122,11 @@ export async function openService(service: AnyService, settings: unknown, shared
     ask: bus.ask,
     answer: (topic, question, reply) => void stopAnswers.push(bus.answer(topic, question, reply)),
     eraseEvents: (organizationId, keys) => eraseEvents(service, { database, bus }, organizationId, keys),
-    now: () => new Date(),
+    now: () => new Date(clock.now()),
   }
   const app: unknown = await service.open(context as never)
 
-  const loops = { serviceName: service.name, database, app, log, onCommitted: news.committed }
+  const loops = { serviceName: service.name, database, app, log, onCommitted: news.committed, now: clock.now }
   const jobs = await startJobs({ ...loops, jobs: service.jobs as never, pollMs: config.POLL_MS })
   jobRunner = jobs
   consumer = startConsumer({
@@ -135,6 +142,7 @@ export async function openService(service: AnyService, settings: unknown, shared
   const ends = [
     ...stopAnswers,
     news.stop,
+    showSkew(clock, service.name),
     startUpkeep(database, log),
     observe('parley.database.connections', 'Connections of the pool by state.', () =>
       Object.entries(database.gauges()).map(([state, value]) => ({ value, attributes: { service: service.name, state } })),
@@ -165,6 +173,7 @@ export async function openService(service: AnyService, settings: unknown, shared
 function createNews(
   service: AnyService,
   bus: Bus,
+  now: () => number,
   loops: () => { relay: Relay | undefined; jobs: JobRunner | undefined; alone: boolean },
 ) {
   const listeners = new Set<() => void>()
@@ -207,7 +216,7 @@ function createNews(
     committed(unit: Unit): void {
       const queues = new Map<string, number>()
       for (const job of unit.jobs) {
-        const delayMs = job.options.startAfter ? Math.max(0, job.options.startAfter.getTime() - Date.now()) : 0
+        const delayMs = job.options.startAfter ? Math.max(0, job.options.startAfter.getTime() - now()) : 0
         queues.set(job.queue, Math.min(queues.get(job.queue) ?? delayMs, delayMs))
       }
       if (unit.rows.length > 0 || queues.size > 0) tell(unit.rows.length > 0, queues)

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { z } from 'zod'
 import { closeServer, openAdmin } from './admin.ts'
 import { type Bus, openBus } from './bus.ts'
+import { createClock, type KeptClock } from './clock.ts'
 import { loginOf } from './bus-login.ts'
 import { closableDoor } from './close-door.ts'
 import { readConfig } from './config.ts'
@@ -77,6 +78,7 @@ export async function start(options: StartOptions): Promise<Running> {
       otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
       sampleRatio: config.OTEL_TRACES_SAMPLER_ARG,
     })
+  const clock = createClock(log)
   const state: State = { started: false, stopping: false, bus: undefined, guards: undefined, opened: [] }
   const { opened } = state
   const admin = await openAdmin(config, telemetry, () => readiness(state))
@@ -96,7 +98,7 @@ export async function start(options: StartOptions): Promise<Running> {
     const door = await openDoor({ log, trustProxy: config.TRUST_PROXY, requestsPerMinute: config.REQUESTS_PER_MINUTE })
     const closeDoor = closableDoor(door)
     addHealth(door, state)
-    const guards = openGuards(config, bus, log)
+    const guards = openGuards(config, bus, log, clock.now)
     state.guards = guards
     const objects = config.OBJECT_STORE_URL === undefined ? undefined : await openObjectStore(config.OBJECT_STORE_URL)
     const replicaId = options.replicaId ?? randomUUIDv7()
@@ -109,10 +111,11 @@ export async function start(options: StartOptions): Promise<Running> {
         replicaId,
         objects,
         guards,
+        clock,
         databaseUrl: options.databaseUrl,
       })
       opened.push(entry)
-      routes.push(...(await addService(door, entry, bus)))
+      routes.push(...(await addService(door, entry, bus, clock)))
     }
     const running = opened.map(runningOf)
     await options.extend?.(door, running)
@@ -131,6 +134,7 @@ export async function start(options: StartOptions): Promise<Running> {
       await Promise.all(opened.map((entry) => entry.jobs.stop(config.SHUTDOWN_GRACE_MS)))
       await Promise.all(opened.map((entry) => flushed(entry.relay)))
       await closeAll(opened)
+      clock.stop()
       await bus.close()
       await closeServer(admin)
     }
@@ -146,6 +150,7 @@ export async function start(options: StartOptions): Promise<Running> {
     }
   } catch (error) {
     await closeAll(opened)
+    clock.stop()
     await state.guards?.uses.stop()
     await state.bus?.close()
     await closeServer(admin)
@@ -171,13 +176,14 @@ const runningOf = (entry: Opened): RunningService => ({
 })
 
 /** Puts a service's routes and plugin, and the operator's routes for it, on the door. */
-async function addService(door: FastifyInstance, entry: Opened, bus: Bus): Promise<Route<never, never>[]> {
+async function addService(door: FastifyInstance, entry: Opened, bus: Bus, clock: KeptClock): Promise<Route<never, never>[]> {
   const { service, authenticate } = entry
   const recordRead = createReadAudit(service.name, {
     transaction: entry.serviceDatabase.transaction,
     // Only the relay: live streams listen to commits too, and have nothing to tell of somebody reading.
     wake: () => entry.relay.wake(),
     log: entry.log,
+    now: clock.now,
   })
   const host = {
     recordRead,

@@ -53,6 +53,7 @@ export function outboxRow<Data>(
   type: EventType<Data>,
   data: Data,
   traceparent = currentTraceparent(),
+  at: Date = new Date(),
 ): OutboxRow {
   if (findEvent(type.type, type.version) === undefined) throw new ContractError(`${type.type} is not a declared event.`)
   const parsed = type.schema.safeParse(data)
@@ -62,7 +63,7 @@ export function outboxRow<Data>(
     type: type.type,
     version: type.version,
     source,
-    time: new Date().toISOString(),
+    time: at.toISOString(),
     key: type.keyOf(parsed.data),
     organizationId: origin.organizationId,
     causationId: origin.causationId,
@@ -84,20 +85,20 @@ export function outboxRow<Data>(
 }
 
 /** What every audit entry says of its call; nobody's, when the service acted by itself. */
-export function auditedCall(source: string, origin: Origin) {
+export function auditedCall(source: string, origin: Origin, at: Date) {
   const { call } = origin
   return {
     requestId: call?.requestId ?? origin.correlationId,
     actor: call?.actor ?? { kind: 'system' as const, id: source },
     ip: call?.from.ip ?? null,
     userAgent: call?.from.userAgent ?? null,
-    at: new Date().toISOString(),
+    at: at.toISOString(),
   }
 }
 
-function auditEntry(source: string, origin: Origin, change: AuditedChange) {
+function auditEntry(source: string, origin: Origin, change: AuditedChange, at: Date) {
   return {
-    ...auditedCall(source, origin),
+    ...auditedCall(source, origin, at),
     action: change.action ?? origin.call?.action ?? source,
     resourceType: change.resourceType,
     resourceId: change.resourceId,
@@ -130,19 +131,25 @@ export class Unit {
   readonly rows: OutboxRow[] = []
   readonly jobs: JobRequest[] = []
   readonly #source: string
+  readonly #now: () => number
 
-  constructor(source: string) {
+  /** `now`: milliseconds since 1970, as the process's clock has it. */
+  constructor(source: string, now: () => number) {
     this.#source = source
+    this.#now = now
   }
 
   /** The tools for one piece of work. */
   tools(origin: Origin): CommitTools {
-    const emit = <Data>(type: EventType<Data>, data: Data) => {
-      this.rows.push(outboxRow(this.#source, origin, type, data))
+    const emit = <Data>(type: EventType<Data>, data: Data, at = new Date(this.#now())) => {
+      this.rows.push(outboxRow(this.#source, origin, type, data, currentTraceparent(), at))
     }
     return {
-      emit,
-      audit: (change) => emit(changeAudited, auditEntry(this.#source, origin, change)),
+      emit: (type, data) => emit(type, data),
+      audit: (change) => {
+        const at = new Date(this.#now())
+        emit(changeAudited, auditEntry(this.#source, origin, change, at), at)
+      },
       later: <Data>(job: JobRef<Data>, data: Data, options: LaterOptions = {}) => {
         this.jobs.push({
           queue: job.name,

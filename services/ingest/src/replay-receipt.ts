@@ -37,7 +37,7 @@ async function judgeAgain(app: App, receipt: WholeReceipt): Promise<Judgement> {
     organizationId,
     provider,
     { headers, body, receivedAt, accountId, receiptId, bodySha256, storedObject: recording?.storedObject },
-    currentTraceparent(),
+    { traceparent: currentTraceparent(), at: app.now() },
   )
 }
 

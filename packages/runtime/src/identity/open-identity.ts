@@ -25,25 +25,26 @@ interface GuardSettings {
   PARLEY_OIDC_ISSUERS: readonly OutsideIssuer[]
 }
 
-export function openGuards(config: GuardSettings, bus: Bus, log: Logger): Guards {
+/** `now`: milliseconds since 1970. */
+export function openGuards(config: GuardSettings, bus: Bus, log: Logger, now: () => number): Guards {
   return {
     operatorKeys: config.PARLEY_API_KEYS,
     issuer: config.ACCOUNTS_ISSUER,
-    limiter: createLimiter({ counters: bus.counters, log }),
-    uses: gatherKeyUses(bus, log),
+    limiter: createLimiter({ counters: bus.counters, log, now }),
+    uses: gatherKeyUses(bus, log, () => new Date(now())),
     outside: openOutsideIssuers(config.PARLEY_OIDC_ISSUERS, bus),
   }
 }
 
 /** One service's knowledge of its callers: the handlers that keep it and the look-up that uses it. */
-export function openIdentity(options: { guards: Guards; database: Database<never>; bus: Bus; log: Logger }): {
+export function openIdentity(options: { guards: Guards; database: Database<never>; bus: Bus; log: Logger; now(): number }): {
   handlers: readonly Handler<unknown, never, never>[]
   authenticate: Authenticate
 } {
-  const { guards, database, bus, log } = options
+  const { guards, database, bus, log, now } = options
   const directory = openDirectory({ database, bus })
   return {
     handlers: identityHandlers(directory.changed),
-    authenticate: createAuthenticator({ ...guards, directory, log }),
+    authenticate: createAuthenticator({ ...guards, directory, log, now }),
   }
 }

@@ -7,7 +7,8 @@ import { judgeDelivery } from './judge-delivery.ts'
 const organizationId = '0190a6d2-7b4c-7def-8123-456789abcdef'
 const receiptId = '0190a6d2-7b4c-7def-8123-000000000001'
 const input = { headers: {}, body: {}, receivedAt: new Date('2026-01-01T00:00:00Z'), accountId: 'P', receiptId, bodySha256: 'ab' }
-const judge = (normalise: () => Normalised) => judgeDelivery(organizationId, 'whapi', input, undefined, normalise)
+const judge = (normalise: () => Normalised) =>
+  judgeDelivery(organizationId, 'whapi', input, { traceparent: undefined, at: input.receivedAt }, normalise)
 const deleted = (id: string) => ({
   type: messageDeleted,
   data: {

@@ -15,6 +15,12 @@ export interface Judgement {
   items: DeliveryItem[]
 }
 
+/** When and in whose trace the events of a delivery are stated. */
+interface Stated {
+  traceparent: string | undefined
+  at: Date
+}
+
 /**
  * Normalises an authentic delivery. A body that contradicts its topic is the sender's fault: AppError `invalid`. A normaliser that
  * fails is ours: the receipt is `dead`, keeps its body, and can be replayed when we have mended it (reliability.md D31).
@@ -23,27 +29,23 @@ export function judgeDelivery(
   organizationId: string,
   provider: ProviderName,
   input: NormaliseInput,
-  traceparent: string | undefined,
+  stated: Stated,
   normalise: (input: NormaliseInput) => Normalised = webhookAdapters[provider].normalise,
 ): Judgement {
   try {
     const { topic, items } = normalise(input)
-    return judge(organizationId, { topic, items: withoutRepeats(items) }, input.receiptId, traceparent)
+    return judge(organizationId, { topic, items: withoutRepeats(items) }, input.receiptId, stated)
   } catch (cause) {
     if (cause instanceof ShapeError) throw new AppError('invalid', cause.message, { cause })
     return { topic: 'unknown', state: 'dead', note: null, error: errorText(cause), providerTime: null, items: [] }
   }
 }
 
-function judge(
-  organizationId: string,
-  { topic, items }: Normalised,
-  receiptId: string,
-  traceparent: string | undefined,
-): Judgement {
+function judge(organizationId: string, { topic, items }: Normalised, receiptId: string, stated: Stated): Judgement {
   const origin = { organizationId, correlationId: receiptId, causationId: receiptId }
   const judged = items.map((item): DeliveryItem & JudgedItem => {
-    const row = item.event === null ? null : outboxRow('ingest', origin, item.event.type, item.event.data, traceparent)
+    const row =
+      item.event === null ? null : outboxRow('ingest', origin, item.event.type, item.event.data, stated.traceparent, stated.at)
     return {
       key: item.dedupeKey,
       chatKey: textField(item, 'chatKey'),

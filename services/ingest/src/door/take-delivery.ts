@@ -56,7 +56,7 @@ export async function takeDelivery(
       bodySha256,
       storedObject: recording?.storedObject,
     },
-    currentTraceparent(),
+    { traceparent: currentTraceparent(), at: receivedAt },
   )
   try {
     return await app.deliveries.add({
