@@ -81,6 +81,8 @@ interface Row {
 }
 const iso = (value: unknown) => (value === null || value === undefined ? null : new Date(value as Date).toISOString())
 
+const noDeadLetter = 'There is no dead letter with that id.'
+
 /** The operator's routes that every service has: its dead letters, its part of a causal chain, replay of its outbox. */
 export function opsRoutes(serviceName: string): Route<never, never>[] {
   const { route } = kit<OpsApp, Record<string, never>>()
@@ -115,7 +117,7 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
   async function findDeadLetter(tx: Tx<Record<string, never>>, organizationId: string, id: string): Promise<Row> {
     const found =
       await sql<Row>`select * from dead_letters where organization_id = ${organizationId} and id = ${id} for update`.execute(tx)
-    if (!found.rows[0]) throw new AppError('not_found', 'There is no dead letter with that id.')
+    if (!found.rows[0]) throw new AppError('not_found', noDeadLetter)
     return found.rows[0]
   }
 
@@ -156,6 +158,7 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       scope: 'ops:read',
       // The payload is an event's or a job's: it may hold what a customer wrote.
       personalData: 'dead_letter',
+      refuses: { not_found: noDeadLetter },
       params,
       reply: DeadLetterDetail,
       async run({ params, caller, read }) {
@@ -168,6 +171,7 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       path: `${base}/dead-letters/:id/redrive`,
       summary: 'Try a dead letter once more, now.',
       scope: 'ops:write',
+      refuses: { not_found: noDeadLetter, conflict: 'Only a dead one can be tried again; this one is retrying.' },
       params,
       reply: DeadLetter,
       async run({ params, caller, app, commit }) {
@@ -191,6 +195,7 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       path: `${base}/dead-letters/:id/drop`,
       summary: 'Give a dead letter up for good; it stays listed as dropped.',
       scope: 'ops:write',
+      refuses: { not_found: noDeadLetter, conflict: 'Only a dead one can be dropped; this one is retrying.' },
       params,
       reply: DeadLetter,
       async run({ params, caller, commit }) {

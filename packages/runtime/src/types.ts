@@ -15,6 +15,7 @@ import type { Asks } from './bus-asks.ts'
 import type { Session } from './db.ts'
 import type { Logger } from './log.ts'
 import type { ObjectStore } from './object-store.ts'
+import type { Refusals } from './refusals.ts'
 import type { Call } from './unit.ts'
 
 /** An open transaction of one organization: row-level security is set, time-outs are on. Queries take it first. */
@@ -193,6 +194,7 @@ export interface Route<App = unknown, DB = unknown> {
   readonly scope: Scope
   readonly personalData: string | null
   readonly perMinute: number | null
+  readonly refuses: Refusals
   readonly params: z.ZodType | undefined
   readonly query: z.ZodType | undefined
   readonly body: z.ZodType | undefined
@@ -212,6 +214,11 @@ export interface RouteSpec<App, DB, Params, Query, Body, Reply> {
   personalData?: string
   /** Calls per minute from one address before 429; public routes have 60 unless they say otherwise. */
   perMinute?: number
+  /**
+   * What it refuses with, in the words it uses, beside what may come to every call (input, credential, permission, limits, our own
+   * troubles): `{ not_found: 'No return with that id.' }`. It is documentation, and tests hold the route to it.
+   */
+  refuses?: Refusals
   params?: z.ZodType<Params>
   query?: z.ZodType<Query>
   body?: z.ZodType<Body>
@@ -332,6 +339,7 @@ export function kit<App, DB>() {
         scope: spec.scope,
         personalData: spec.personalData ?? null,
         perMinute: spec.perMinute ?? (spec.scope === 'public' ? 60 : null),
+        refuses: spec.refuses ?? {},
         params: spec.params,
         query: spec.query,
         body: spec.body,

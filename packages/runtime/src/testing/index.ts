@@ -7,6 +7,7 @@ import { openLog } from '../log.ts'
 import { migrate, migrationsOf, relayRole, roleOf, schemaOf } from '../schema.ts'
 import { start, type Running } from '../start.ts'
 import type { Service } from '../types.ts'
+import { assertNamed } from './named-refusals.ts'
 
 export { startTcpProxy, type ProxyMode, type TcpProxy } from './tcp-proxy.ts'
 
@@ -155,7 +156,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         ...(more.body === undefined ? {} : { body: JSON.stringify(more.body) }),
       })
       const text = await response.text()
-      return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
+      const answer: Answer = {
+        status: response.status,
+        headers: response.headers,
+        body: text === '' ? undefined : JSON.parse(text),
+      }
+      assertNamed(first().routes, method, path, response.ok ? undefined : answer.body?.error?.code)
+      return answer
     },
     async settle(deadlineMs) {
       await first().settle(deadlineMs)

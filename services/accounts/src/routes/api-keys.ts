@@ -60,6 +60,7 @@ export const postApiKey = route({
   summary: 'Make an API key. Its scopes are permissions that you have yourself; the key is shown once.',
   scope: 'api-keys:write',
   perMinute: 30,
+  refuses: { not_found: 'There is no such organization.', conflict: 'An organization has 100 active keys at most: revoke one.' },
   body: z.strictObject({
     name: Line(100),
     scopes: Scopes,
@@ -122,6 +123,7 @@ export const getApiKey = route({
   path: '/v1/api-keys/:keyId',
   summary: 'One key.',
   scope: 'api-keys:read',
+  refuses: { not_found: 'No key with that id.' },
   params: OneKey,
   reply: KeyView,
   async run({ params, caller, app, read }) {
@@ -136,6 +138,7 @@ export const patchApiKey = route({
   path: '/v1/api-keys/:keyId',
   summary: 'Change a key’s name, scopes, limits or end; it holds in every service within seconds.',
   scope: 'api-keys:write',
+  refuses: { not_found: 'No key with that id.', conflict: 'This key is revoked: make a new one.' },
   params: OneKey,
   body: z
     .strictObject({
@@ -173,6 +176,7 @@ export const rotateApiKey = route({
     'Give a key a new secret, shown once, good within seconds; the one before opens for another 24 hours unless you say otherwise.',
   scope: 'api-keys:write',
   perMinute: 30,
+  refuses: { not_found: 'No key with that id.', conflict: 'This key is revoked: make a new one.' },
   params: OneKey,
   body: z.strictObject({ overlapHours: z.int().min(0).max(overlapHours.most).default(overlapHours.usual) }),
   reply: ShownKey,
@@ -199,6 +203,7 @@ export const revokeApiKey = route({
   path: '/v1/api-keys/:keyId/revoke',
   summary: 'End a key for good; every service refuses it within seconds.',
   scope: 'api-keys:write',
+  refuses: { not_found: 'No key with that id.' },
   params: OneKey,
   body: z.strictObject({ reason: z.string().trim().min(1).max(500).optional() }),
   reply: KeyView,

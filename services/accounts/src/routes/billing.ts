@@ -64,6 +64,7 @@ export const getTransaction = route({
   path: '/v1/billing/transactions/:id',
   summary: 'One charge, credit or refund.',
   scope: 'billing:read',
+  refuses: { not_found: 'No transaction with that id.' },
   params: z.strictObject({ id: Id }),
   reply: TransactionView,
   async run({ params, caller, read }) {

@@ -37,6 +37,11 @@ export const patchConnection = route({
   summary: 'Change a connection: new credentials and settings are tried first, and reach every service by themselves.',
   scope: 'connections:write',
   perMinute: 60,
+  refuses: {
+    not_found: 'No connection with that id, or it was removed.',
+    conflict: 'The connection was changed meanwhile. Try again.',
+    unprocessable: 'body.credentials: whapi refuses them. The provider answered 401.',
+  },
   params: OneConnection,
   body: Changes,
   reply: Shown,
@@ -100,6 +105,10 @@ export const postConnectionTest = route({
   summary: 'Try the credentials now, by a real call to the provider.',
   scope: 'connections:write',
   perMinute: 60,
+  refuses: {
+    not_found: 'No connection with that id, or it was removed.',
+    conflict: 'The connection was changed meanwhile. Try again.',
+  },
   params: OneConnection,
   body: z.strictObject({}),
   reply: Shown,
@@ -124,6 +133,10 @@ export const postConnectionWebhook = route({
   summary: "A new address for the provider's webhooks, shown once: the old one ends at once, an old header in 24 hours.",
   scope: 'connections:write',
   perMinute: 60,
+  refuses: {
+    not_found: 'No connection with that id, or it was removed.',
+    conflict: ['We take no webhooks of openai.', 'The connection was changed meanwhile. Try again.'],
+  },
   params: OneConnection,
   body: z.strictObject({}),
   reply: Shown,

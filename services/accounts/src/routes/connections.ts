@@ -77,6 +77,14 @@ export const postConnection = route({
   summary: 'Connect an outside system: its credentials are tried, sealed, and never shown again.',
   scope: 'connections:write',
   perMinute: 60,
+  refuses: {
+    conflict: [
+      'An organization has 100 connections at most.',
+      'Choose an organization first.',
+      'There is a connection of that whapi account already: change it.',
+    ],
+    unprocessable: 'body.credentials: whapi refuses them. The provider answered 401.',
+  },
   body: NewConnection,
   reply: Shown,
   status: 201,
@@ -154,6 +162,7 @@ export const getConnection = route({
   path: '/v1/connections/:id',
   summary: 'One connection; its credentials masked.',
   scope: 'connections:read',
+  refuses: { not_found: 'No connection with that id.' },
   params: OneConnection,
   reply: ConnectionView,
   async run({ params: { id }, caller, read }) {
@@ -168,6 +177,7 @@ export const deleteConnection = route({
   path: '/v1/connections/:id',
   summary: 'Disconnect: the credentials are wiped here and in every service, the door for webhooks is closed.',
   scope: 'connections:write',
+  refuses: { not_found: 'No connection with that id.' },
   params: OneConnection,
   reply: ConnectionView,
   async run({ params: { id }, caller, app, commit }) {

@@ -33,6 +33,11 @@ export const verifyEmail = route({
   path: '/v1/auth/verify-email',
   summary: 'Open the account of a sign-up with the token from the mail and the password it was asked for with, and sign in.',
   scope: 'public',
+  refuses: {
+    forbidden: 'This is not the password of that sign-up. If you did not sign up yourself, do so now.',
+    conflict: 'This address has an account by now. Sign in.',
+    gone: 'This link was used before or is too old. Ask for a new one.',
+  },
   body: z.strictObject({
     token: TokenInput,
     password: PasswordInput.describe(
@@ -91,6 +96,7 @@ export const changeEmail = route({
   path: '/v1/me/email',
   summary: 'Ask to sign in with another e-mail address; it changes when the link that is sent there is followed.',
   scope: 'self',
+  refuses: { not_found: 'There is no such person.' },
   body: z.strictObject({ email: Email, password: PasswordInput.optional() }),
   reply: z.object({ message: z.string() }),
   status: 202,
@@ -110,6 +116,10 @@ export const confirmEmail = route({
   path: '/v1/auth/confirm-email',
   summary: 'Take a new e-mail address with the token that was sent there.',
   scope: 'public',
+  refuses: {
+    conflict: 'This address has an account of its own by now.',
+    gone: 'This link was used before or is too old. Ask for a new one.',
+  },
   body: z.strictObject({ token: TokenInput }),
   reply: z.object({ email: z.string() }),
   async run({ body, ...call }) {

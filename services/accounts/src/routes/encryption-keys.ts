@@ -13,6 +13,7 @@ export const rotateEncryptionKey = route({
   summary: 'Give the organization a new data key, seal its credentials with it, and forget the old one.',
   scope: 'connections:write',
   perMinute: 6,
+  refuses: { conflict: 'Choose an organization first.' },
   body: z.strictObject({}),
   reply: z.object({
     /** Null: nothing was ever sealed, so there is no key yet. */

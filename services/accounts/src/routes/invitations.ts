@@ -40,6 +40,14 @@ export const postInvitation = route({
   summary: 'Invite somebody by e-mail; the link is good for seven days and for that address only.',
   scope: 'members:write',
   perMinute: 30,
+  refuses: {
+    not_found: 'There is no such organization.',
+    conflict: [
+      'This address is invited already: send it again instead.',
+      'This person is a member already.',
+      'This person is a suspended member: end the suspension instead.',
+    ],
+  },
   body: z.strictObject({
     email: Email,
     role: Role,
@@ -82,6 +90,10 @@ export const resendInvitation = route({
   summary: 'Send an invitation again, with a new link and seven days more; once a minute, ten times at most.',
   scope: 'members:write',
   perMinute: 30,
+  refuses: {
+    not_found: ['There is no such invitation.', 'There is no such organization.'],
+    conflict: 'This invitation is closed: make a new one.',
+  },
   params: OneInvitation,
   body: z.strictObject({}),
   reply: InvitationView,
@@ -95,6 +107,7 @@ export const revokeInvitation = route({
   path: '/v1/invitations/:invitationId/revoke',
   summary: 'Withdraw an invitation; its link is good for nothing from then on.',
   scope: 'members:write',
+  refuses: { not_found: 'There is no such invitation.', conflict: 'It was accepted already: remove the member instead.' },
   params: OneInvitation,
   body: z.strictObject({}),
   reply: InvitationView,
@@ -127,6 +140,7 @@ export const lookUpInvitation = route({
     'What an invitation’s link is about, for the page that asks whether to accept. The token is in the body: addresses are logged.',
   scope: 'public',
   perMinute: 20,
+  refuses: { not_found: 'There is no such invitation.' },
   body: WithToken,
   reply: z.object({ organizationName: z.string(), role: Role, status: Status, expiresAt: Timestamp }),
   async run({ body, app }) {
@@ -154,6 +168,15 @@ export const postAccept = route({
   summary: 'Accept an invitation as the person whose address it was sent to.',
   scope: 'self',
   perMinute: 20,
+  refuses: {
+    not_found: 'There is no such invitation.',
+    conflict: [
+      'You are a member of this organization already.',
+      'A person can be in 50 organizations at most.',
+      'This invitation was accepted already.',
+    ],
+    gone: ['This invitation has run out: ask for a new one.', 'This invitation was withdrawn.'],
+  },
   body: WithToken,
   reply: z.object({ organizationId: Id, role: Role, permissions: z.array(Permission) }),
   async run({ body, caller, from, requestId, app }) {

@@ -25,6 +25,7 @@ export const getDevMail = route({
   path: '/v1/dev/mail',
   summary: 'Mail that was sent, latest first, with its links: on a machine of one’s own only (ACCOUNTS_DEV_MAIL).',
   scope: 'ops:read',
+  refuses: { not_found: 'Mail is not shown here.' },
   query: z.strictObject({ to: Email.optional(), limit: z.coerce.number().int().min(1).max(100).default(20) }),
   reply: z.object({ items: z.array(MailView) }),
   async run({ query, caller, app }) {

@@ -14,6 +14,7 @@ export const getMe = route({
   path: '/v1/me',
   summary: 'You: profile, and when you signed in.',
   scope: 'self',
+  refuses: { not_found: 'There is no such person.' },
   reply: UserView,
   async run({ caller, read }) {
     const user = await read((tx) => findUser(tx, personOf(caller)))
@@ -42,6 +43,7 @@ export const patchMe = route({
   path: '/v1/me',
   summary: 'Change your profile; what is left out stays, null takes away.',
   scope: 'self',
+  refuses: { not_found: 'There is no such person.' },
   body: Change,
   reply: UserView,
   async run({ body, caller, commit }) {

@@ -56,6 +56,7 @@ export const getMember = route({
   path: '/v1/members/:userId',
   summary: 'One member.',
   scope: 'members:read',
+  refuses: { not_found: 'No member with that id.' },
   params: OneMember,
   reply: MemberView,
   async run({ params, caller, read }) {
@@ -68,6 +69,13 @@ export const patchMember = route({
   path: '/v1/members/:userId',
   summary: 'Change a member’s role, extra permissions or status; it holds in every service within seconds.',
   scope: 'members:write',
+  refuses: {
+    not_found: 'No member with that id.',
+    conflict: [
+      'This person is no longer a member: invite them again.',
+      'An organization keeps an owner: make somebody else one first.',
+    ],
+  },
   params: OneMember,
   body: z
     .strictObject({
@@ -91,6 +99,13 @@ export const deleteMember = route({
   path: '/v1/members/:userId',
   summary: 'Remove a member. Keys that they made stay open unless you say otherwise: they may have seen them.',
   scope: 'members:write',
+  refuses: {
+    not_found: 'No member with that id.',
+    conflict: [
+      'This person is no longer a member: invite them again.',
+      'An organization keeps an owner: make somebody else one first.',
+    ],
+  },
   params: OneMember,
   query: z.strictObject({ revokeKeys: z.enum(['true', 'false']).default('false'), reason: Reason.optional() }),
   reply: z.object({ member: MemberView, openKeys: z.int(), revokedKeys: z.int() }),
@@ -116,6 +131,10 @@ export const postLeave = route({
   path: '/v1/organization/leave',
   summary: 'Leave the organization you act in. Its last owner cannot.',
   scope: 'self',
+  refuses: {
+    not_found: 'You are not a member of this organization.',
+    conflict: ['Choose an organization first.', 'An organization keeps an owner: make somebody else one first.'],
+  },
   body: z.strictObject({}),
   reply: z.object({ left: Id }),
   async run({ caller, commit }) {
@@ -134,6 +153,7 @@ export const postTransfer = route({
   path: '/v1/organization/transfer-ownership',
   summary: 'Hand ownership to another member and become an admin; only soon after signing in.',
   scope: 'organization:write',
+  refuses: { not_found: ['No active member with that id.', 'No member with that id.'], conflict: 'You are the owner already.' },
   body: z.strictObject({ userId: Id }),
   reply: z.object({ owner: MemberView, you: MemberView }),
   async run({ body, caller, app, commit }) {

@@ -23,6 +23,7 @@ export const getOnboarding = route({
   path: '/v1/onboarding',
   summary: 'How far the organization’s first set-up is.',
   scope: 'organization:read',
+  refuses: { not_found: 'There is no such organization.' },
   reply: OnboardingView,
   async run({ caller, read }) {
     const organization = await read((tx) => findOrganization(tx, caller.organizationId))
@@ -36,6 +37,7 @@ export const putOnboardingStep = route({
   path: '/v1/onboarding/steps/:step',
   summary: 'Mark a step of the set-up as done, or as not done.',
   scope: 'organization:write',
+  refuses: { not_found: 'There is no such organization.' },
   params: z.strictObject({ step: Step }),
   body: z.strictObject({ done: z.boolean() }),
   reply: OnboardingView,
@@ -63,6 +65,7 @@ export const postOnboardingComplete = route({
   path: '/v1/onboarding/complete',
   summary: 'End the set-up: the organization is active from then on.',
   scope: 'organization:write',
+  refuses: { not_found: 'There is no such organization.', conflict: 'The set-up is not finished.' },
   body: z.strictObject({}),
   reply: OnboardingView,
   async run({ caller, app, commit }) {
@@ -95,6 +98,7 @@ export const patchOwnOnboarding = route({
   path: '/v1/me/onboarding',
   summary: 'Keep where you are in your own introduction to the organization.',
   scope: 'self',
+  refuses: { conflict: 'Choose an organization first.' },
   body: z
     .strictObject({
       step: z

@@ -16,6 +16,7 @@ export const patchOperatorPerson = route({
   path: '/v1/operator/people/:userId',
   summary: 'Suspend a person, who is then out everywhere, or let them in again; or only end their sessions (operator).',
   scope: 'ops:write',
+  refuses: { not_found: 'There is no such person.' },
   params: z.strictObject({ userId: Id }),
   body: z.strictObject({
     status: z.enum(['active', 'suspended']),

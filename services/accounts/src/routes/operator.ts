@@ -60,6 +60,7 @@ export const patchOperatorOrganization = route({
   path: '/v1/operator/organizations/:organizationId',
   summary: 'Close an organization or open it again (operator).',
   scope: 'ops:write',
+  refuses: { not_found: 'There is no such organization.' },
   params: z.strictObject({ organizationId: Id }),
   body: z.strictObject({ status: z.enum(['active', 'inactive']), reason: z.string().trim().min(1).max(500) }),
   reply: OrganizationRecord,

@@ -43,6 +43,7 @@ export const getOrganization = route({
   path: '/v1/organization',
   summary: 'The organization you act in.',
   scope: 'organization:read',
+  refuses: { not_found: 'There is no such organization.' },
   reply: OrganizationView,
   async run({ caller, read }) {
     const organization = await read((tx) => findOrganization(tx, caller.organizationId))
@@ -56,6 +57,10 @@ export const patchOrganization = route({
   path: '/v1/organization',
   summary: 'Change what is known of the organization; what is left out stays, null takes away.',
   scope: 'organization:write',
+  refuses: {
+    not_found: 'There is no such organization.',
+    conflict: ['Turn two-factor sign-in on for yourself first.', 'Another organization has this subdomain.'],
+  },
   body: OrganizationChange,
   reply: OrganizationView,
   async run({ body, caller, commit }) {
@@ -105,6 +110,7 @@ export const postOrganization = route({
   summary: 'Open another organization, as its owner.',
   scope: 'self',
   perMinute: 10,
+  refuses: { conflict: 'A person can be in 50 organizations at most.' },
   body: NewOrganizationFields,
   reply: OrganizationView,
   status: 201,

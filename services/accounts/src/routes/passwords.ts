@@ -37,6 +37,7 @@ export const redeemPasswordReset = route({
   summary:
     'Choose a new password with the token of a link. Every session ends; sign in anew, with the second factor if one is on.',
   scope: 'public',
+  refuses: { gone: 'This link was used before or is too old. Ask for a new one.' },
   body: z.strictObject({ token: TokenInput, newPassword: PasswordInput }),
   reply: z.object({ sessionsEnded: z.int() }),
   async run({ body, ...call }) {
@@ -74,6 +75,7 @@ export const changePassword = route({
   path: '/v1/me/password',
   summary: 'Choose another password, or a first one. Your other sessions end.',
   scope: 'self',
+  refuses: { not_found: 'There is no such person.', conflict: 'The password was changed in this moment.' },
   body: z.strictObject({ currentPassword: PasswordInput.optional(), newPassword: PasswordInput }),
   reply: z.object({ sessionsEnded: z.int() }),
   async run({ body, ...call }) {

@@ -42,6 +42,7 @@ export const putLimits = route({
   summary:
     'Agree other limits with this organization than its plan has: null is no limit, what is left out is the plan’s. Operators only.',
   scope: 'ops:write',
+  refuses: { not_found: 'This organization has no subscription.' },
   body: Overrides,
   reply: z.object({ overrides: z.record(z.string(), z.int().nullable()), limits: Limits }),
   async run({ body, caller, app, commit }) {

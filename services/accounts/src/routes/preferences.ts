@@ -36,6 +36,7 @@ export const getPreferences = route({
   also: ['GET /functions/v1/get-user-preferences'],
   summary: 'Your preferences; the defaults are stored at the first read.',
   scope: 'self',
+  refuses: { not_found: 'There are no preferences of that person for you.' },
   query: z.strictObject({
     user_id: Id.optional().describe('Only your own: another person’s preferences are nobody’s business.'),
   }),
@@ -83,6 +84,7 @@ export const getNotificationPreferences = route({
   path: '/v1/me/notification-preferences',
   summary: 'What you hear of in the organization you act in, and how.',
   scope: 'self',
+  refuses: { conflict: 'Choose an organization first.' },
   reply: NotificationsView,
   async run({ caller, read }): Promise<Notifications> {
     const userId = personOf(caller)
@@ -97,6 +99,7 @@ export const patchNotificationPreferences = route({
   path: '/v1/me/notification-preferences',
   summary: 'Change what you hear of, and how; what is left out stays.',
   scope: 'self',
+  refuses: { conflict: 'Choose an organization first.' },
   body: z.strictObject({
     handovers: someWays,
     newConversations: someWays,

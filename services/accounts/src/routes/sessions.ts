@@ -33,6 +33,7 @@ export const refresh = route({
   summary: 'Change a refresh token for the next one and an access token. A token that comes a second time ends the session.',
   scope: 'public',
   perMinute: 300,
+  refuses: { unauthenticated: 'This session is over. Sign in again.' },
   body: z.strictObject({ refreshToken: TokenInput }),
   reply: Tokens,
   async run({ body, ...call }) {
@@ -93,6 +94,7 @@ export const switchOrganization = route({
   path: '/v1/auth/switch-organization',
   summary: 'Go on in another organization that you are a member of: an access token for it.',
   scope: 'self',
+  refuses: { not_found: 'You are not a member of an organization with that id.' },
   body: z.strictObject({ organizationId: Id }),
   reply: Tokens.omit({ refreshToken: true }),
   async run({ body: { organizationId }, ...call }) {
@@ -170,6 +172,7 @@ export const deleteSession = route({
   path: '/v1/me/sessions/:id',
   summary: 'End one of your sessions.',
   scope: 'self',
+  refuses: { not_found: 'You have no open session with that id.' },
   params: z.strictObject({ id: Id }),
   reply: z.object({ sessionsEnded: z.int() }),
   async run({ params: { id }, ...call }) {

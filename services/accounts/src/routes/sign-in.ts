@@ -27,6 +27,14 @@ export const signIn = route({
   path: '/v1/auth/sign-in',
   summary: 'Sign in with e-mail address and password, and a code where a second factor is on.',
   scope: 'public',
+  refuses: {
+    unauthenticated: [
+      'E-mail address or password is wrong.',
+      'Send the code of your authenticator app, or a recovery code, as well.',
+      'The code is wrong, or was used before.',
+    ],
+    forbidden: 'Choose a new password: send it as newPassword.',
+  },
   body: z.strictObject({
     email: Email,
     password: PasswordInput,
@@ -144,6 +152,13 @@ export const redeemMagicLink = route({
   path: '/v1/auth/magic-link/redeem',
   summary: 'Sign in with the token of a link, and a code where a second factor is on.',
   scope: 'public',
+  refuses: {
+    unauthenticated: [
+      'Send the code of your authenticator app, or a recovery code, as well.',
+      'The code is wrong, or was used before.',
+    ],
+    gone: 'This link was used before or is too old. Ask for a new one.',
+  },
   body: z.strictObject({
     token: TokenInput,
     code: CodeInput.optional(),

@@ -43,6 +43,7 @@ export const getSubscription = route({
   path: '/v1/subscription',
   summary: 'The organization’s subscription, and those it had before, latest first.',
   scope: 'billing:read',
+  refuses: { not_found: 'This organization has no subscription.' },
   reply: WithHistory,
   run: ({ caller, read }) => read((tx) => withHistory(tx, caller.organizationId)),
 })
@@ -53,6 +54,7 @@ export const patchSubscription = route({
   summary:
     'Change to another plan or billing cycle, at once; what is paid and not used is credited. The first paid plan begins with a trial.',
   scope: 'billing:write',
+  refuses: { not_found: 'This organization has no subscription.', conflict: 'The organization is on the starter plan already.' },
   body: z.strictObject({ plan: Plan, billingCycle: Cycle.optional() }),
   reply: WithHistory,
   async run({ body, caller, app, commit }) {
@@ -80,6 +82,10 @@ export const cancelSubscription = route({
   path: '/v1/subscription/cancel',
   summary: 'Cancel: the plan lasts until the end of what is paid, then the free plan begins.',
   scope: 'billing:write',
+  refuses: {
+    not_found: 'This organization has no subscription.',
+    conflict: ['The subscription is cancelled already.', 'The free plan has nothing to cancel.'],
+  },
   body: z.strictObject({ reason: z.string().trim().min(1).max(1_000).optional() }),
   reply: WithHistory,
   async run({ body, caller, app, commit }) {
@@ -99,6 +105,10 @@ export const resumeSubscription = route({
   path: '/v1/subscription/resume',
   summary: 'Take a cancellation back before it takes effect.',
   scope: 'billing:write',
+  refuses: {
+    not_found: 'This organization has no subscription.',
+    conflict: ['The subscription is not cancelled.', 'The free plan has nothing to cancel.'],
+  },
   reply: WithHistory,
   async run({ caller, app, commit }) {
     return await commit(async (tx, tools) => {

@@ -35,6 +35,7 @@ export const getTwoFactor = route({
   path: '/v1/me/two-factor',
   summary: 'Whether a second factor is on, and how many recovery codes are left.',
   scope: 'self',
+  refuses: { not_found: 'There is no such person.' },
   reply: z.object({ enabled: z.boolean(), recoveryCodesLeft: z.int() }),
   async run({ caller, app, read }) {
     const userId = personOf(caller)
@@ -48,6 +49,7 @@ export const beginTwoFactor = route({
   path: '/v1/me/two-factor',
   summary: 'Begin two-factor sign-in: a secret for the authenticator app, on once a code of it is confirmed.',
   scope: 'self',
+  refuses: { not_found: 'There is no such person.', conflict: 'Two-factor sign-in is on already.' },
   body: z.strictObject({ password: PasswordInput.optional() }),
   reply: z.object({ secret: z.string(), uri: z.string() }),
   async run({ body, caller, app, commit }) {
@@ -70,6 +72,7 @@ export const confirmTwoFactor = route({
   path: '/v1/me/two-factor/confirm',
   summary: 'Turn two-factor sign-in on with a code of the authenticator app; answers with the recovery codes.',
   scope: 'self',
+  refuses: { conflict: ['Begin two-factor sign-in first.', 'Two-factor sign-in is on already.'] },
   body: z.strictObject({ code: CodeInput }),
   reply: RecoveryCodes,
   async run({ body, caller, app, commit }) {
@@ -99,6 +102,7 @@ export const disableTwoFactor = route({
   path: '/v1/me/two-factor/disable',
   summary: 'Turn two-factor sign-in off: with the password and a code.',
   scope: 'self',
+  refuses: { not_found: 'There is no such person.', conflict: 'Two-factor sign-in is not on.' },
   body: z.strictObject(proof),
   reply: z.object({ enabled: z.literal(false) }),
   async run({ body, caller, app, commit }) {
@@ -125,6 +129,7 @@ export const renewRecoveryCodes = route({
   path: '/v1/me/two-factor/recovery-codes',
   summary: 'Ten new recovery codes; those before are no good any more.',
   scope: 'self',
+  refuses: { not_found: 'There is no such person.', conflict: 'Two-factor sign-in is not on.' },
   body: z.strictObject(proof),
   reply: RecoveryCodes,
   async run({ body, caller, app, commit }) {

@@ -85,6 +85,7 @@ export const getAgent = route({
   path: '/v1/agents/:id',
   summary: 'One agent.',
   scope: 'agents:read',
+  refuses: { not_found: 'No agent with that id.' },
   params: OneAgent,
   reply: AgentView,
   async run({ params, caller, read }) {
@@ -99,6 +100,7 @@ export const patchAgent = route({
   path: '/v1/agents/:id',
   summary: 'Change an agent; what is left out stays as it is. Turns that begin later use the new settings.',
   scope: 'agents:write',
+  refuses: { not_found: 'No agent with that id.' },
   params: OneAgent,
   body: AgentChanges,
   reply: AgentView,

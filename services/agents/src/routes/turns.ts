@@ -79,6 +79,7 @@ export const getTurn = route({
   summary: 'One turn with the rules that decided it.',
   scope: 'agents:read',
   personalData: 'turn',
+  refuses: { not_found: 'No turn with that id.' },
   params: z.strictObject({ id: Id }),
   reply: TurnDetail,
   async run({ params, caller, read }) {

@@ -24,6 +24,15 @@ export const postMessage = route({
   path: '/v1/conversations/:id/messages',
   summary: 'Answer as a person: the conversation is theirs from here on.',
   scope: 'conversations:write',
+  refuses: {
+    not_found: 'No conversation with that id.',
+    conflict: [
+      'clientMessageId was used for a message with another text.',
+      'The customer asked for no more messages on this channel.',
+    ],
+    gone: 'The customer of this conversation had their data erased.',
+    unprocessable: 'A broadcast list cannot be answered.',
+  },
   params: IdParams,
   body: Answer,
   reply: Message,

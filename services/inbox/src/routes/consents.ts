@@ -60,6 +60,7 @@ export const getConsentsOfCustomer = route({
   summary: 'Read what a customer allows now, and the log that proves it.',
   scope: 'consents:read',
   personalData: 'consent',
+  refuses: { not_found: 'No customer with that id.' },
   params: IdParams,
   query: z.object({ ...PageQuery, ...filters }),
   reply: listOf(Consent).extend({

@@ -36,6 +36,7 @@ export const getConversation = route({
   summary: 'Read one conversation.',
   scope: 'conversations:read',
   personalData: 'conversation',
+  refuses: { not_found: 'No conversation with that id.' },
   params: IdParams,
   reply: Conversation,
   async run({ params, caller, read }) {
@@ -48,6 +49,7 @@ export const patchConversation = route({
   path: '/v1/conversations/:id',
   summary: 'Close or reopen a conversation, take it over, give it back to the agent, assign it or mark it read.',
   scope: 'conversations:write',
+  refuses: { not_found: 'No conversation with that id.', gone: 'The customer of this conversation had their data erased.' },
   params: IdParams,
   body: z
     .strictObject({

@@ -70,6 +70,7 @@ export const getCustomer = route({
   summary: 'Read one customer, how they are known, and the receipt when their data was erased.',
   scope: 'customers:read',
   personalData: 'customer',
+  refuses: { not_found: 'No customer with that id.' },
   params: IdParams,
   reply: Customer.extend({ identities: z.array(Identity), erasure: Erasure.nullable() }),
   async run({ params, caller, read }) {

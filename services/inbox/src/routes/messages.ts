@@ -13,6 +13,7 @@ export const getMessages = route({
   summary: 'Read a conversation’s messages in the order in which they were said.',
   scope: 'conversations:read',
   personalData: 'message',
+  refuses: { not_found: 'No conversation with that id.' },
   params: IdParams,
   query: z.object({ ...PageQuery, order: z.enum(['asc', 'desc']).default('asc') }),
   reply: listOf(Message),
@@ -45,6 +46,7 @@ export const getMessage = route({
   summary: 'Read one message with its edits and every delivery report.',
   scope: 'conversations:read',
   personalData: 'message',
+  refuses: { not_found: 'No message with that id.' },
   params: IdParams,
   reply: Message.extend({ statusHistory: z.array(Report), edits: z.array(Edit) }),
   async run({ params, caller, read }) {

@@ -67,6 +67,7 @@ export const getReceipt = route({
   summary: 'One delivery with what was sent.',
   scope: 'receipts:read',
   personalData: 'receipt',
+  refuses: { not_found: 'No receipt with that id.' },
   params: OneReceipt,
   reply: WholeReceipt,
   async run({ params, caller, read }) {
@@ -89,6 +90,10 @@ export const postReplay = route({
   path: '/v1/receipts/:id/replay',
   summary: 'Read a stored delivery again as we read such deliveries today; what it told before is not told twice.',
   scope: 'receipts:write',
+  refuses: {
+    not_found: 'No receipt with that id.',
+    gone: 'The receipt has no body any more: it was erased, or another receipt holds the same.',
+  },
   params: OneReceipt,
   reply: ReceiptView.extend({ newEvents: z.int() }),
   async run({ params, caller, app, read, commit }) {

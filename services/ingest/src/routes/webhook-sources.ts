@@ -108,6 +108,15 @@ export const rotateSource = route({
   path: '/v1/webhook-sources/:id/rotate',
   summary: 'Replace a secret: header and signing secrets overlap for 24 hours, an address ends at once.',
   scope: 'webhook-sources:write',
+  refuses: {
+    not_found: 'No webhook source with that id.',
+    conflict: [
+      'The source is disabled; open a new one.',
+      'A source of shopify has no header.',
+      'whapi signs nothing.',
+      'The source belongs to a connection: change it there.',
+    ],
+  },
   params: OneSource,
   body: z.discriminatedUnion('what', [
     z.strictObject({ what: z.literal('header') }),
@@ -162,6 +171,7 @@ export const deleteSource = route({
   path: '/v1/webhook-sources/:id',
   summary: 'Close a door for good: its address and secrets are forgotten, its receipts stay.',
   scope: 'webhook-sources:write',
+  refuses: { not_found: 'No webhook source with that id.', conflict: 'The source belongs to a connection: change it there.' },
   params: OneSource,
   reply: SourceView,
   async run({ params: { id }, caller, app, commit }) {

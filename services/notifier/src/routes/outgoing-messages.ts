@@ -54,6 +54,7 @@ export const getOutgoingMessage = route({
   summary: 'One message on its way out.',
   scope: 'messages:read',
   personalData: 'outgoing_message',
+  refuses: { not_found: 'No outgoing message with that id.' },
   params: OneMessage,
   reply: OutgoingView,
   async run({ params, caller, read }) {
@@ -69,6 +70,10 @@ export const retryOutgoingMessage = route({
   summary:
     'Send a failed message again. When its outcome is unknown the customer may get it twice: that is the decision made here.',
   scope: 'messages:write',
+  refuses: {
+    not_found: 'No outgoing message with that id.',
+    conflict: "Only a failed message can be sent again; this one is 'sent'.",
+  },
   params: OneMessage,
   reply: OutgoingView,
   status: 202,
