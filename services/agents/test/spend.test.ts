@@ -1,4 +1,4 @@
-import { allowanceChanged, type DataOf } from '@parley/contracts'
+import { allowanceChanged, type DataOf, monthOf } from '@parley/contracts'
 import { type ModelSimulator, startModelSimulator } from '@parley/providers/model'
 import { startWorld, type World } from '@parley/runtime/testing'
 import type { CommitFn, ServiceDatabase } from '@parley/runtime'
@@ -8,7 +8,6 @@ import { findDayOfSpend, findMonthOfSpend, reserveSpend, settleSpend } from '../
 import type { DB } from '../src/db/types.ts'
 import { sentence } from '../src/rules/sentences.ts'
 import { agents } from '../src/service.ts'
-import { monthOf } from '../src/rules/month.ts'
 import { openTalk } from './talk.ts'
 
 const capMicros = 100_000

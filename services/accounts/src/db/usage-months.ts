@@ -1,7 +1,6 @@
-import type { Limits } from '@parley/contracts'
+import type { Limits, Month } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import { sql } from 'kysely'
-import type { Month } from '../rules/month.ts'
 import type { OverageLine } from '../rules/overage.ts'
 import type { Used } from '../rules/usage.ts'
 import type { DB } from './types.ts'

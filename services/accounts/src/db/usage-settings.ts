@@ -1,8 +1,7 @@
-import type { Plan } from '@parley/contracts'
+import type { Month, Plan } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import { sql } from 'kysely'
 import type { LimitOverrides } from '../rules/limits.ts'
-import type { Month } from '../rules/month.ts'
 import type { Watch } from '../rules/usage.ts'
 import type { Allowance, DB } from './types.ts'
 

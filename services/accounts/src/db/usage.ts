@@ -1,6 +1,6 @@
+import type { Month } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import { sql } from 'kysely'
-import type { Month } from '../rules/month.ts'
 import type { Used } from '../rules/usage.ts'
 import type { DB, UsageType } from './types.ts'
 

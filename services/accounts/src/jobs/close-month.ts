@@ -1,3 +1,4 @@
+import { startOfMonth } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { job } from '../app.ts'
@@ -7,7 +8,7 @@ import { closeMonthWith, holdMonth } from '../db/usage-months.ts'
 import { closeThrough, lockSettings } from '../db/usage-settings.ts'
 import { forgetUses, sumMonth, usedOf } from '../db/usage.ts'
 import { termsOf } from '../rules/limits.ts'
-import { nextMonth, startOfMonth } from '../rules/month.ts'
+import { nextMonth } from '../rules/month.ts'
 import { overageLines } from '../rules/overage.ts'
 import { plans } from '../rules/plan.ts'
 

@@ -1,11 +1,11 @@
-import { Id, Metric, Plan, Timestamp } from '@parley/contracts'
+import { Id, Metric, monthOf, Plan, startOfMonth, Timestamp } from '@parley/contracts'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { type ListedMonth, listMonths } from '../db/usage-months.ts'
 import { findSettings } from '../db/usage-settings.ts'
 import { listUses, type MonthTotals, sumMonth, usedOf } from '../db/usage.ts'
 import { limitOf, metrics, type Terms, termsOf } from '../rules/limits.ts'
-import { monthOf, nextMonth, startOfMonth } from '../rules/month.ts'
+import { nextMonth } from '../rules/month.ts'
 import { percentOf } from '../rules/usage.ts'
 import { pageOf, pageQuery } from './page.ts'
 

@@ -1,18 +1,8 @@
+import { monthOf, startOfMonth } from '@parley/contracts'
 import { expect, test } from 'vitest'
-import { chargedMonth, monthOf, nextMonth, startOfMonth } from './month.ts'
+import { chargedMonth, nextMonth } from './month.ts'
 
 const at = (text: string) => new Date(text)
-
-test('a month begins when the calendar on the wall says so', () => {
-  expect(startOfMonth('2026-01-01', 'UTC')).toEqual(at('2026-01-01T00:00:00.000Z'))
-  // Fourteen hours ahead: the year is new there before anybody else's.
-  expect(startOfMonth('2026-01-01', 'Pacific/Kiritimati')).toEqual(at('2025-12-31T10:00:00.000Z'))
-  // Half an hour off, in winter and in summer.
-  expect(startOfMonth('2026-01-01', 'America/St_Johns')).toEqual(at('2026-01-01T03:30:00.000Z'))
-  expect(startOfMonth('2026-07-01', 'America/St_Johns')).toEqual(at('2026-07-01T02:30:00.000Z'))
-  expect(startOfMonth('2026-03-01', 'Asia/Kathmandu')).toEqual(at('2026-02-28T18:15:00.000Z'))
-  expect(startOfMonth('2026-01-01', 'Pacific/Niue')).toEqual(at('2026-01-01T11:00:00.000Z'))
-})
 
 test('the last millisecond of a month is of that month, the next of the next, in every zone', () => {
   for (const zone of ['UTC', 'Pacific/Kiritimati', 'America/St_Johns', 'Pacific/Niue', 'Europe/Paris', 'Australia/Lord_Howe']) {
@@ -24,11 +14,6 @@ test('the last millisecond of a month is of that month, the next of the next, in
   }
 })
 
-test('a month that begins while the clocks jump over midnight begins at one', () => {
-  // Paraguay, 1 October 2017: 00:00 became 01:00 (UTC-4 to UTC-3).
-  expect(startOfMonth('2017-10-01', 'America/Asuncion')).toEqual(at('2017-10-01T04:00:00.000Z'))
-})
-
 test('a month in which the clocks change is an hour shorter or longer', () => {
   const hours = (month: string) =>
     (startOfMonth(nextMonth(month), 'Europe/Paris').getTime() - startOfMonth(month, 'Europe/Paris').getTime()) / 3_600_000
@@ -37,16 +22,9 @@ test('a month in which the clocks change is an hour shorter or longer', () => {
   expect(hours('2026-02-01')).toBe(28 * 24)
 })
 
-test('one moment is in two months at the two ends of the world', () => {
-  const moment = at('2026-01-31T12:00:00.000Z')
-  expect(monthOf(moment, 'Pacific/Kiritimati')).toBe('2026-02-01')
-  expect(monthOf(moment, 'Pacific/Niue')).toBe('2026-01-01')
-})
-
-test('December is followed by January, and an unknown zone is refused', () => {
+test('December is followed by January', () => {
   expect(nextMonth('2026-12-01')).toBe('2027-01-01')
   expect(nextMonth('2026-09-01')).toBe('2026-10-01')
-  expect(() => monthOf(at('2026-01-01T00:00:00Z'), 'Mars/Olympus')).toThrow(RangeError)
 })
 
 test('what comes after its month was billed counts now, everything else in its own month', () => {

@@ -1,6 +1,5 @@
-import type { Metric } from '@parley/contracts'
+import type { Metric, Month } from '@parley/contracts'
 import { limitOf, metrics, type Terms } from './limits.ts'
-import type { Month } from './month.ts'
 
 export type Used = Readonly<Record<Metric, number>>
 

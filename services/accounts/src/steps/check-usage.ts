@@ -1,4 +1,4 @@
-import { allowanceChanged, usageLimitReached, usageRecorded } from '@parley/contracts'
+import { allowanceChanged, type Month, monthOf, startOfMonth, usageLimitReached, usageRecorded } from '@parley/contracts'
 import type { CommitTools, Tx } from '@parley/runtime'
 import { isDeepStrictEqual } from 'node:util'
 import type { Allowance, DB } from '../db/types.ts'
@@ -7,7 +7,7 @@ import { lockSettings, saveWatch } from '../db/usage-settings.ts'
 import { sumMonth, usedOf } from '../db/usage.ts'
 import { closeMonth } from '../jobs/close-month.ts'
 import { hardLimits, limitOf, metrics, termsOf } from '../rules/limits.ts'
-import { type Month, monthOf, nextMonth, startOfMonth } from '../rules/month.ts'
+import { nextMonth } from '../rules/month.ts'
 import { decideUsage } from '../rules/usage.ts'
 
 /**

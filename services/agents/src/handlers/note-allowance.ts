@@ -1,8 +1,7 @@
-import { allowanceChanged } from '@parley/contracts'
+import { allowanceChanged, monthOf } from '@parley/contracts'
 import { Permanent } from '@parley/runtime'
 import { on } from '../app.ts'
 import { saveAllowance } from '../db/allowances.ts'
-import { monthOf } from '../rules/month.ts'
 
 /** What the organization may still use; a turn asks before it asks a model. */
 export const noteAllowance = on('note-allowance', allowanceChanged, async ({ event, app, tx }) => {

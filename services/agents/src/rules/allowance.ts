@@ -1,5 +1,4 @@
-import type { Metric } from '@parley/contracts'
-import { monthOf, startOfMonth } from './month.ts'
+import { type Metric, monthOf, startOfMonth } from '@parley/contracts'
 
 /** What accounts last said that an organization may use. */
 export interface Allowance {

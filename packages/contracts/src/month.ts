@@ -1,3 +1,6 @@
+/** `YYYY-MM-01`: a calendar month as an organization lives it. */
+export type Month = string
+
 const mostZones = 1_000
 const formats = new Map<string, Intl.DateTimeFormat>()
 
@@ -11,8 +14,8 @@ function formatOf(timezone: string): Intl.DateTimeFormat {
   return format
 }
 
-/** `YYYY-MM-01`: the month that the calendar on the wall shows in `timezone` (IANA). Throws RangeError for an unknown zone. */
-export function monthOf(at: Date, timezone: string): string {
+/** The month that the calendar on the wall shows in `timezone` (IANA) at that moment. Throws RangeError for an unknown zone. */
+export function monthOf(at: Date, timezone: string): Month {
   const parts = formatOf(timezone).formatToParts(at)
   const of = (type: string) => parts.find((part) => part.type === type)?.value ?? ''
   return `${of('year').padStart(4, '0')}-${of('month')}-01`
@@ -20,8 +23,11 @@ export function monthOf(at: Date, timezone: string): string {
 
 const dayMs = 86_400_000
 
-/** The first moment of a month in `timezone`, searched: where clocks jump at midnight it is not 00:00. */
-export function startOfMonth(month: string, timezone: string): Date {
+/**
+ * The first moment of a month in `timezone`. Searched rather than computed: where clocks jump at midnight the first of a month may
+ * begin at 01:00, and offsets reach from -12 to +14 hours with half and quarter hours between.
+ */
+export function startOfMonth(month: Month, timezone: string): Date {
   const utc = Date.parse(`${month}T00:00:00.000Z`)
   let [before, after] = [utc - dayMs, utc + dayMs]
   while (after - before > 1) {
