@@ -42,6 +42,9 @@ export interface RelayOptions {
 
 const batchSize = 512
 const inFlight = 64
+/** Below it no transaction is open any more that could commit something in between. */
+const horizon = 'pg_snapshot_xmin(pg_current_snapshot())'
+const age = 'extract(epoch from now() - o.created_at)::float8 as age'
 /** The first event after a pause goes out at once; those that follow on its heels share a look: four loops share two cores. */
 const gatherMs = 8
 /** How often the leader looks whether the stream is still the one it fills, when nothing gives it reason to. */
@@ -229,10 +232,13 @@ export function startRelay(options: RelayOptions): Relay {
     const { rows } = await connection.query<Row>({
       name: marks ? 'relay-mark-and-look' : 'relay-look',
       text: `${marks ? 'with marked as (update relay_cursor set xid = $1::xid8, seq = $2::bigint)' : ''}
-             select o.seq, o.xid, o.id, o.lane, o.type, o.organization_id, o.key, o.envelope::text as envelope,
-               extract(epoch from now() - o.created_at)::float8 as age, o.xid < pg_snapshot_xmin(pg_current_snapshot()) as settled
-             from outbox o where (o.xid, o.seq) > ($1::xid8, $2::bigint)
-             order by o.xid, o.seq limit ${batchSize}`,
+             (select o.seq, o.xid, o.id, o.lane, o.type, o.organization_id, o.key, o.envelope::text as envelope, ${age}, true as settled
+              from outbox o where (o.xid, o.seq) > ($1::xid8, $2::bigint) and o.xid < ${horizon}
+              order by o.xid, o.seq limit ${batchSize})
+             union all
+             (select null, null, null, null, null, null, null, null, ${age}, false
+              from outbox o where (o.xid, o.seq) > ($1::xid8, $2::bigint) and o.xid >= ${horizon}
+              order by o.xid, o.seq limit 1)`,
       values: [cursor.xid, cursor.seq],
     })
     return rows
