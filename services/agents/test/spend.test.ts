@@ -4,7 +4,7 @@ import { startWorld, type World } from '@parley/runtime/testing'
 import type { CommitFn, ServiceDatabase } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { findDayOfSpend, findMonthOfSpend, reserveSpend, settleSpend } from '../src/db/spend.ts'
+import { commitReserving, findDayOfSpend, findMonthOfSpend, settleSpend } from '../src/db/spend.ts'
 import type { DB } from '../src/db/types.ts'
 import { sentence } from '../src/rules/sentences.ts'
 import { agents } from '../src/service.ts'
@@ -34,7 +34,7 @@ function reserve(organizationId: string, day: string, amountMicros: number, conv
   return reserveInMonth(organizationId, day, amountMicros, null, conversationId)
 }
 
-function reserveInMonth(
+async function reserveInMonth(
   organizationId: string,
   day: string,
   amountMicros: number,
@@ -45,7 +45,8 @@ function reserveInMonth(
   const month = { month: first, startsAt: new Date(`${first}T00:00:00Z`), capMicros: monthCapMicros }
   const wanted = { id: randomUUIDv7(), turnId: randomUUIDv7(), conversationId, day, amountMicros, capMicros: 10_000, month }
   const commit: CommitFn<DB> = (work) => database.commit({ organizationId }, work)
-  return reserveSpend(commit, organizationId, wanted).then((reserved) => ({ ...wanted, reserved }))
+  const { isReserved } = await commitReserving(commit, organizationId, async () => ({ result: null, wanted }))
+  return { ...wanted, reserved: isReserved }
 }
 
 test('fifty parallel workers cannot exceed the cap, and reach it', async () => {

@@ -1,4 +1,4 @@
-import type { CommitFn, Tx } from '@parley/runtime'
+import type { CommitFn, CommitTools, Tx } from '@parley/runtime'
 import { sql } from 'kysely'
 import type { DB } from './types.ts'
 
@@ -22,15 +22,22 @@ interface Reserved {
 }
 
 /**
- * Sets aside the most that a turn can cost, or answers false: then the day's or the month's cap would be exceeded. The check and the
- * change are one statement on two rows that it holds, so any number of workers keep both caps (reliability.md D37).
+ * Commits `work` and, as the last statement of its transaction, sets aside the most that a turn can cost, if the work wants that.
+ * `isReserved` is false when nothing is wanted, or when the day's or the month's cap would be exceeded. The check and the change are
+ * one statement on two rows that it holds, so any number of workers keep both caps (reliability.md D37).
  *
  * All turns of an organization share those rows. So they are changed here only, never when a turn is settled; the statement leaves in one
  * flight with its commit, which does not wait for the disk: the rows are free again before its answer is on the way. After a crash
- * of Postgres at most the reservations of its last moments are missing; the turns that they were for run again and reserve again.
+ * of Postgres at most the reservations of its last moments are missing, and what their work wrote: it must bear that. The turns
+ * that they were for run again and reserve again.
  */
-export async function reserveSpend(commit: CommitFn<DB>, organizationId: string, wanted: Reservation): Promise<boolean> {
-  const reserved = await reserveAlone(commit, organizationId, wanted)
+export async function commitReserving<T>(
+  commit: CommitFn<DB>,
+  organizationId: string,
+  work: (tx: Tx<DB>, tools: CommitTools) => Promise<{ result: T; wanted: Reservation | null }>,
+): Promise<{ result: T; isReserved: boolean }> {
+  const { result, wanted, reserved } = await commitWithReservation(commit, organizationId, work)
+  if (wanted === null) return { result, isReserved: false }
   if (reserved === undefined) {
     // The day or the month is new. Or settled reservations still count at their worst case until they are folded, by us or by another
     // turn that we waited for.
@@ -38,30 +45,39 @@ export async function reserveSpend(commit: CommitFn<DB>, organizationId: string,
       await openLedgers(tx, organizationId, wanted)
       await foldSettled(tx, organizationId)
     })
-    return (await reserveAlone(commit, organizationId, wanted)) !== undefined
+    const again = await commitWithReservation(commit, organizationId, async () => ({ result: null, wanted }))
+    return { result, isReserved: again.reserved !== undefined }
   }
   const monthCapMicros = wanted.month.capMicros ?? Number.POSITIVE_INFINITY
   if (reserved.dayMicros > wanted.capMicros / 4 || reserved.monthMicros > monthCapMicros / 4) {
     await commit((tx) => foldSettled(tx, organizationId))
   }
-  return true
+  return { result, isReserved: true }
 }
 
-async function reserveAlone(commit: CommitFn<DB>, organizationId: string, wanted: Reservation): Promise<Reserved | undefined> {
+async function commitWithReservation<T>(
+  commit: CommitFn<DB>,
+  organizationId: string,
+  work: (tx: Tx<DB>, tools: CommitTools) => Promise<{ result: T; wanted: Reservation | null }>,
+): Promise<{ result: T; wanted: Reservation | null; reserved: Reserved | undefined }> {
   let answer: Promise<Reserved | undefined> | undefined
-  const committed = commit(async (tx) => {
+  const committed = commit(async (tx, tools) => {
+    const done = await work(tx, tools)
+    if (done.wanted === null) return done
     // Not awaited here: once it is written (when the promises of this turn have run), the commit follows it at once. Were it not
     // written by then, it would come after the transaction, without an organization, and be refused.
-    answer = tryReserve(tx, organizationId, wanted)
+    answer = tryReserve(tx, organizationId, done.wanted)
     answer.catch(() => undefined)
     await new Promise<void>((resolve) => process.nextTick(resolve))
+    return done
   })
-  // When both fail, the statement's own error is the reason.
-  await committed.catch(async (error: unknown) => {
+  try {
+    return { ...(await committed), reserved: await answer }
+  } catch (error) {
+    // When both fail, the statement's own error is the reason.
     await answer
     throw error
-  })
-  return answer
+  }
 }
 
 /**

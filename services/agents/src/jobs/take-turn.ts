@@ -3,7 +3,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { job, mostTurnsAtOnce } from '../app.ts'
 import { noteModelFailure } from '../db/conversations.ts'
-import { reserveSpend, settleSpend } from '../db/spend.ts'
+import { commitReserving, settleSpend } from '../db/spend.ts'
 import { nextTryMs } from '../rules/caps.ts'
 import { decideTurn, decideWithoutProposal } from '../rules/decide-turn.ts'
 import { askModel } from '../steps/ask-model.ts'
@@ -34,20 +34,20 @@ export const takeTurn = job(
     const passedMs = () => Math.round(performance.now() - startedAt)
 
     const ids = { turn: randomUUIDv7(), reservation: randomUUIDv7(), agent: randomUUIDv7() }
-    const claim = await commit(async (tx, tools) => {
+    const { result: claim, isReserved } = await commitReserving(commit, organizationId, async (tx, tools) => {
       const claimed = await claimTurn(tx, app, { organizationId, conversationId, ids })
       if (claimed.kind === 'later') tools.later(takeTurn, data, { key: conversationId, startAfter: claimed.at })
       if (claimed.kind === 'decided') {
         await finishTurn(tx, tools, app, organizationId, { ...claimed, asked: null, durationMs: passedMs() })
       }
-      return claimed
+      return { result: claimed, wanted: claimed.kind === 'ask' ? claimed.reservation : null }
     })
     if (claim.kind !== 'ask') return
 
     const { turn, prompt, reservation, choice } = claim
     const { id: reservationId, amountMicros: reservedMicros } = reservation
     const { agent } = turn
-    if (!(await reserveSpend(commit, organizationId, reservation))) {
+    if (!isReserved) {
       const decision = decideWithoutProposal('budget_spent', agent, turn.language)
       const spent = { turn, decision, asked: null, durationMs: passedMs(), errorClass: 'budget_spent' }
       await finish((tx, tools) => finishTurn(tx, tools, app, organizationId, spent))
