@@ -1,8 +1,7 @@
-import { kit, number, type OpenContext, openSealingKeys, sealingKey, secret } from '@parley/runtime'
+import { createSeldom, kit, number, type OpenContext, openSealingKeys, sealingKey, secret, type Seldom } from '@parley/runtime'
 import { z } from 'zod'
 import type { DB } from './db/types.ts'
 import { type Models, openModels } from './models.ts'
-import { createSeldom, type Seldom } from './seldom.ts'
 
 const names = z
   .string()

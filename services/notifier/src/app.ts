@@ -1,10 +1,18 @@
-import { kit, number, type OpenContext, openSealingKeys, type SealingKeys, sealingKey } from '@parley/runtime'
+import {
+  createSeldom,
+  kit,
+  number,
+  type OpenContext,
+  openSealingKeys,
+  type SealingKeys,
+  sealingKey,
+  type Seldom,
+} from '@parley/runtime'
 import { z } from 'zod'
 import { type ClientCache, createClientCache } from './clients.ts'
 import { reserveChannelSlots } from './db/rate-slots.ts'
 import type { DB } from './db/types.ts'
 import { createPacer, type Pacer } from './pace.ts'
-import { createSeldom, type Seldom } from './seldom.ts'
 
 const defaultGateway = 'https://gate.whapi.cloud'
 
