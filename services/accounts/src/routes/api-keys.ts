@@ -1,5 +1,5 @@
 import { Id, Permission, Timestamp } from '@parley/contracts'
-import { AppError, type Caller, createKeySecret, createOrganizationKeyId } from '@parley/runtime'
+import { AppError, type Caller, createKeySecret, createOrganizationKeyId, pageOf, pageQuery } from '@parley/runtime'
 import type { Updateable } from 'kysely'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -10,7 +10,6 @@ import type { ApiKeys } from '../db/types.ts'
 import { managerOf } from '../manager.ts'
 import { Line } from '../organization-fields.ts'
 import { beyond, mostKeys, overlapHours, refuseExpiry, rotateSecrets, stateOf } from '../rules/api-key.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const KeyView = z.object({
   keyId: z.string(),

@@ -1,9 +1,8 @@
 import { Id, Metric, Timestamp } from '@parley/contracts'
-import { AppError } from '@parley/runtime'
+import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { findTransaction, listTransactions, type Transaction } from '../db/billing.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const Type = z.enum(['subscription', 'overage', 'one_time', 'refund', 'credit'])
 const Status = z.enum(['pending', 'failed', 'succeeded', 'refunded'])

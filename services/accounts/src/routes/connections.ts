@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { ConnectionProvider, ConnectionStatus, Id } from '@parley/contracts'
-import { AppError, type Credentials } from '@parley/runtime'
+import { AppError, type Credentials, pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { makeDoor } from '../connection-doors.ts'
@@ -26,7 +26,6 @@ import { providerFields } from '../provider-fields.ts'
 import { maskCredentials } from '../rules/connection-mask.ts'
 import { mostConnections } from '../rules/connection-state.ts'
 import { askForNextTest, testedColumns } from '../steps/note-connection-test.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const OneConnection = z.strictObject({ id: Id })
 

@@ -1,5 +1,5 @@
 import { Id, Permission, Role, Timestamp } from '@parley/contracts'
-import { AppError } from '@parley/runtime'
+import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { findInvitationByToken, type Invitation, listInvitations, lockInvitation, updateInvitation } from '../db/invitations.ts'
@@ -11,7 +11,6 @@ import { assertMayGive } from '../member-change.ts'
 import { Email } from '../organization-fields.ts'
 import { organizationTokenLength, readOrganizationToken } from '../organization-token.ts'
 import { holdsLink, invitationStatuses, statusOf } from '../rules/invitation.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const Status = z.enum(invitationStatuses)
 const InvitationView = z.object({

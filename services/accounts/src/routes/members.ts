@@ -1,5 +1,5 @@
 import { Id, MemberStatus, Permission, permissionsOf, Role, Timestamp } from '@parley/contracts'
-import { AppError, type Tx } from '@parley/runtime'
+import { AppError, pageOf, pageQuery, type Tx } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { countKeysOf, revokeKeysOf } from '../db/api-keys.ts'
@@ -7,7 +7,6 @@ import { findMemberWithProfile, listMembers, type MemberWithProfile } from '../d
 import type { DB } from '../db/types.ts'
 import { chosenOrganization, personOf } from '../manager.ts'
 import { handOver, leaveOrganization, manageMember } from '../member-change.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const MemberView = z.object({
   userId: Id,

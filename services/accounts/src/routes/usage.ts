@@ -1,4 +1,5 @@
 import { Id, Metric, monthOf, Plan, startOfMonth, Timestamp } from '@parley/contracts'
+import { pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { type ListedMonth, listMonths } from '../db/usage-months.ts'
@@ -7,7 +8,6 @@ import { listUses, type MonthTotals, sumMonth, usedOf } from '../db/usage.ts'
 import { limitOf, metrics, type Terms, termsOf } from '../rules/limits.ts'
 import { nextMonth } from '../rules/month.ts'
 import { percentOf } from '../rules/usage.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const Metered = z.object({
   metric: Metric,

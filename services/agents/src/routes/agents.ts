@@ -1,11 +1,10 @@
 import { Id } from '@parley/contracts'
-import { AppError } from '@parley/runtime'
+import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { type Agent, type AgentChange, changeAgent, ensureDefaultAgent, findAgent, listAgents, lockAgent } from '../db/agents.ts'
 import { languages } from '../rules/sentences.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const Tone = z.enum(['professional', 'friendly', 'casual', 'formal', 'empathetic'])
 const Status = z.enum(['active', 'inactive', 'draft'])

@@ -1,9 +1,8 @@
 import { Id } from '@parley/contracts'
-import { AppError } from '@parley/runtime'
+import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { findTurn, listTurns, type Turn } from '../db/turns.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const Outcome = z.enum(['replied', 'handed_over', 'silent'])
 

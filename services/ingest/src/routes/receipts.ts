@@ -1,11 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { Id, ProviderName, Timestamp } from '@parley/contracts'
-import { AppError } from '@parley/runtime'
+import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { findReceipt, type ListedReceipt, listReceipts } from '../db/receipts.ts'
 import { replayReceipt } from '../replay-receipt.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const State = z.enum(['done', 'ignored', 'dead'])
 

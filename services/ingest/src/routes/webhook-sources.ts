@@ -1,6 +1,6 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { ExternalId, Id, ProviderName, Timestamp } from '@parley/contracts'
-import { AppError, type SealingKeys } from '@parley/runtime'
+import { AppError, pageOf, pageQuery, type SealingKeys } from '@parley/runtime'
 import type { Updateable } from 'kysely'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -8,7 +8,6 @@ import { insertSource, listSources, lockSource, sealSourceSecret, type Source, u
 import type { WebhookSources } from '../db/types.ts'
 import { needsOf } from '../rules/source-secrets.ts'
 import { hashToken, makeToken } from '../token.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const Status = z.enum(['active', 'disabled'])
 

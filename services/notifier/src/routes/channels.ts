@@ -1,10 +1,9 @@
 import { ExternalId } from '@parley/contracts'
-import { AppError, sealText } from '@parley/runtime'
+import { AppError, pageOf, pageQuery, sealText } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { type Channel, listChannels, lockChannel, saveChannel, tokenPlace } from '../db/channels.ts'
 import { resumeChannel } from '../jobs/resume-channel.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const ChannelView = z.object({
   accountId: z.string(),

@@ -1,10 +1,9 @@
 import { Attachment, Channel, Id, SenderKind } from '@parley/contracts'
-import { AppError } from '@parley/runtime'
+import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { findOutgoing, listOutgoing, type Outgoing, requeueFailed } from '../db/outgoing-messages.ts'
 import { sendMessage } from '../jobs/send-message.ts'
-import { pageOf, pageQuery } from './page.ts'
 
 const State = z.enum(['queued', 'sending', 'sent', 'failed', 'dropped'])
 
