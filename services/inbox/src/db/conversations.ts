@@ -51,26 +51,17 @@ export async function lockConversation(tx: Tx<DB>, organizationId: string, id: s
   return await selectLocked(tx, organizationId).where('conversation.id', '=', id).executeTakeFirst()
 }
 
+/**
+ * What belongs to the conversation is read by its own keys once the row is found, never by a join: a plan is made once per connection,
+ * often while the tables are still empty, and one that begins at the organization's customers walks all of them ever after.
+ */
 function selectLocked(tx: Tx<DB>, organizationId: string) {
   return (
     tx
       .selectFrom('conversations as conversation')
-      .innerJoin('customers as customer', (join) =>
-        join
-          .onRef('customer.organizationId', '=', 'conversation.organizationId')
-          .onRef('customer.id', '=', 'conversation.customerId'),
-      )
-      .leftJoin('consentStates as consent', (join) =>
-        join
-          .onRef('consent.organizationId', '=', 'conversation.organizationId')
-          .onRef('consent.customerId', '=', 'conversation.customerId')
-          .onRef('consent.channel', '=', 'conversation.channel')
-          .on('consent.purpose', '=', 'conversation'),
-      )
       .select([
         'conversation.id',
         'conversation.customerId',
-        'customer.name as customerName',
         'conversation.channel',
         'conversation.accountId',
         'conversation.chatId',
@@ -84,7 +75,22 @@ function selectLocked(tx: Tx<DB>, organizationId: string) {
         'conversation.handedOverTurnId',
         'conversation.erasedBefore',
         'conversation.erasedAt',
-        'consent.state as consent',
+      ])
+      .select((conversation) => [
+        conversation
+          .selectFrom('customers as customer')
+          .select('customer.name')
+          .where('customer.organizationId', '=', organizationId)
+          .whereRef('customer.id', '=', 'conversation.customerId')
+          .as('customerName'),
+        conversation
+          .selectFrom('consentStates as consent')
+          .select('consent.state')
+          .where('consent.organizationId', '=', organizationId)
+          .whereRef('consent.customerId', '=', 'conversation.customerId')
+          .whereRef('consent.channel', '=', 'conversation.channel')
+          .where('consent.purpose', '=', 'conversation')
+          .as('consent'),
       ])
       .where('conversation.organizationId', '=', organizationId)
       // Not "for update": rows that refer to the conversation (its messages) may still be checked against it.

@@ -108,13 +108,13 @@ export async function nameMessage(
         failure_detail = case when t.status_rank < ${sent}::smallint then null else m.failure_detail end,
         status_errors = case when t.status_rank < ${sent}::smallint then '[]' else m.status_errors end,
         status_rank = greatest(m.status_rank, ${sent}::smallint)
-      from target t where m.organization_id = t.organization_id and m.id = t.id
+      from target t where m.organization_id = ${organizationId} and m.id = ${id}
     ), remembered as (
       insert into message_status_history (organization_id, id, message_id, status, applied, changed_at)
       select organization_id, ${named.historyId}::uuid, id, 'sent', status_rank < ${sent}::smallint, ${named.sentAt}::timestamptz from target
     ), early as (
       delete from early_arrivals e using target t
-      where e.organization_id = t.organization_id and e.channel = t.channel and e.account_id = t.account_id
+      where e.organization_id = ${organizationId} and e.channel = t.channel and e.account_id = t.account_id
         and e.provider_message_id = ${named.providerMessageId}::text
       returning e.id, e.kind, e.data, e.occurred_at
     )

@@ -114,11 +114,11 @@ export async function addMessage(tx: Tx<DB>, organizationId: string, message: Ne
         agent_reply_times = ${message.agentReplyTimes}::timestamptz[],
         updated_at = ${message.addedAt}::timestamptz
       from added a
-      where c.organization_id = a.organization_id and c.id = a.conversation_id
+      where c.organization_id = ${organizationId} and c.id = ${message.conversationId}
     ), early as (
       delete from early_arrivals e using added a
-      where e.organization_id = a.organization_id and e.channel = a.channel and e.account_id = a.account_id
-        and e.provider_message_id = a.provider_message_id
+      where e.organization_id = ${organizationId} and e.channel = a.channel and e.account_id = a.account_id
+        and e.provider_message_id = ${message.providerMessageId}::text
       returning e.id, e.kind, e.data, e.occurred_at
     )
     select a.version,
