@@ -1,3 +1,4 @@
+export { findFaketime } from './faketime.ts'
 export { type Infrastructure, type InfrastructureOptions, startInfrastructure } from './infrastructure.ts'
 export { type Nats, type NatsOptions, startNats } from './nats.ts'
 export { checkNatsVersion, findNatsServer, oldestNats } from './nats-binary.ts'
