@@ -15,6 +15,7 @@ import { originList } from './connection-origins.ts'
 import { openTester, type Tester } from './connection-tests/test-connection.ts'
 import { type AccessTokens, openAccessTokens } from './access-tokens.ts'
 import { answerIdentity } from './answers.ts'
+import { type BreachCheck, openBreachCheck } from './breached-passwords.ts'
 import { resealPreferencesRef } from './db/preferences.ts'
 import { resealSecondFactorsRef } from './db/sealed-totp.ts'
 import { keepSigningKeys, rotateSigningKeysRef } from './db/signing-keys.ts'
@@ -46,6 +47,8 @@ export const AccountsConfig = z.object({
   /** A session ends after this many days, used or not; and after this many without use. */
   ACCOUNTS_SESSION_DAYS: number(30, { min: 1, max: 365 }),
   ACCOUNTS_IDLE_DAYS: number(7, { min: 1, max: 365 }),
+  /** The range search of Pwned Passwords or a copy of it, `https://api.pwnedpasswords.com/range`; unset, nobody is asked. */
+  ACCOUNTS_BREACHED_PASSWORDS_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** Addresses, not public ones, that connections may name: simulators, servers of one's own. `https://ai.internal,smtp://mail.internal:587` */
   ACCOUNTS_CONNECTION_ORIGINS: originList,
   /** Where providers reach our webhooks; unset: at ACCOUNTS_PUBLIC_URL. */
@@ -58,6 +61,8 @@ export interface App {
   keys: SealingKeys
   database: ServiceDatabase<DB>
   passwords: Passwords
+  /** Undefined when the operator has named no service that knows passwords of breaches. */
+  breaches: BreachCheck | undefined
   accessTokens: AccessTokens
   /** Undefined when the operator has set up no mail server. */
   mailer: Mailer | undefined
@@ -68,7 +73,7 @@ export interface App {
   now(): Date
 }
 
-export async function openApp({ config, database, now, answer }: OpenContext<DB, AccountsConfig>): Promise<App> {
+export async function openApp({ config, database, now, answer, log }: OpenContext<DB, AccountsConfig>): Promise<App> {
   const keys = openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS)
   await database.commit({ organizationId: installationId }, async (tx, tools) => {
     await keepSigningKeys(tx, tools, keys, now())
@@ -78,11 +83,13 @@ export async function openApp({ config, database, now, answer }: OpenContext<DB,
     tools.later(forgetOldSignInsRef, {}, { key: 'installation' })
   })
   answerIdentity({ answer, database, now })
+  const breachedPasswordsUrl = config.ACCOUNTS_BREACHED_PASSWORDS_URL
   return {
     config,
     keys,
     database,
     passwords: openPasswords(),
+    breaches: breachedPasswordsUrl === undefined ? undefined : openBreachCheck(breachedPasswordsUrl, log),
     accessTokens: openAccessTokens({ database, keys, issuer: config.ACCOUNTS_ISSUER, now }),
     mailer: config.ACCOUNTS_SMTP_URL && openMailer(config.ACCOUNTS_SMTP_URL.reveal()),
     tester: openTester(config.ACCOUNTS_CONNECTION_ORIGINS, now),

@@ -2,6 +2,7 @@ import { AppError, type Caller } from '@parley/runtime'
 import { z } from 'zod'
 import type { App } from './app.ts'
 import { countTry, forgiveTry, personSubject } from './attempts.ts'
+import { commonPasswords } from './common-password-list.ts'
 import type { User } from './db/users.ts'
 import { organizationsOf } from './organizations-of.ts'
 import { normalPassword, type PasswordOwner, refusePassword } from './rules/password.ts'
@@ -16,9 +17,14 @@ export const TokenInput = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'is not a toke
 export const CodeInput = z.string().trim().min(6).max(40)
 
 /** Throws AppError `invalid` with the reason why nobody should choose this password. */
-export function requireGoodPassword(password: string, person: PasswordOwner, field: string): void {
-  const problem = refusePassword(password, person)
+export async function requireGoodPassword(app: App, password: string, person: PasswordOwner, field: string): Promise<void> {
+  const problem = refusePassword(password, person, commonPasswords) ?? (await breachProblem(app, password))
   if (problem !== undefined) throw new AppError('invalid', `${field}: ${problem}`, { details: [{ field, problem }] })
+}
+
+async function breachProblem(app: App, password: string): Promise<string | undefined> {
+  const isBreached = (await app.breaches?.isBreached(normalPassword(password))) === true
+  return isBreached ? 'It was in a breach of another service, so it is tried everywhere.' : undefined
 }
 
 /** What is known of somebody who chooses a password. */

@@ -218,6 +218,7 @@ export const accounts = defineService({
   open: openApp,
   async close(app) {
     app.mailer?.close()
+    await app.breaches?.close()
     await app.tester.close()
   },
   pluginPaths: ['/.well-known/jwks.json', '/v1/audit/export', '/v1/payment-webhooks'],

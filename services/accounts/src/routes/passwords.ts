@@ -45,7 +45,7 @@ export const redeemPasswordReset = route({
     const { userId } = await requireLink(app, 'password_reset', body.token)
     const user = userId === null ? undefined : await app.database.read(installationId, (tx) => findUser(tx, userId))
     if (user === undefined || user.status !== 'active') throw linkIsOver()
-    requireGoodPassword(body.newPassword, await passwordOwner(app, user), 'body.newPassword')
+    await requireGoodPassword(app, body.newPassword, await passwordOwner(app, user), 'body.newPassword')
     const passwordHash = await app.passwords.hash(normalPassword(body.newPassword))
     const what = { action: 'POST /v1/auth/password-reset/redeem', actor: memberActor(user.userId) }
     const sessionsEnded = await commitForAll(call, what, async (tx, tools) => {
@@ -84,7 +84,7 @@ export const changePassword = route({
     const user = await app.database.read(installationId, (tx) => findUser(tx, userId))
     if (user === undefined) throw new AppError('not_found', 'There is no such person.')
     await proveAgain(app, caller, user, body.currentPassword)
-    requireGoodPassword(body.newPassword, await passwordOwner(app, user), 'body.newPassword')
+    await requireGoodPassword(app, body.newPassword, await passwordOwner(app, user), 'body.newPassword')
     const passwordHash = await app.passwords.hash(normalPassword(body.newPassword))
     const sessionsEnded = await commitForAll(call, { action: 'POST /v1/me/password' }, async (tx, tools) => {
       const now = app.now()

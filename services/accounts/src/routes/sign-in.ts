@@ -121,7 +121,7 @@ export const signIn = route({
             details: { reason: 'password_change_required' },
           })
         }
-        requireGoodPassword(body.newPassword, await passwordOwner(app, person), 'body.newPassword')
+        await requireGoodPassword(app, body.newPassword, await passwordOwner(app, person), 'body.newPassword')
         if (normalPassword(body.newPassword) === normalPassword(body.password))
           throw new AppError('invalid', 'body.newPassword: It must be another one than before.')
         return app.passwords.hash(normalPassword(body.newPassword))

@@ -25,7 +25,12 @@ export const signUp = route({
   async run({ body, ...call }) {
     const { email, password, name, organizationName, locale, timezone } = body
     const { app } = call
-    requireGoodPassword(password, { email, names: [name ?? null], organizations: [organizationName ?? ''] }, 'body.password')
+    await requireGoodPassword(
+      app,
+      password,
+      { email, names: [name ?? null], organizations: [organizationName ?? ''] },
+      'body.password',
+    )
     // Hashed whether the address is known or not: that is where the time goes.
     const passwordHash = await app.passwords.hash(normalPassword(password))
     const details = {

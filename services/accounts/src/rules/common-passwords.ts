@@ -1,7 +1,6 @@
 /**
- * Passwords that guessing begins with, of eight characters or more (shorter ones are refused anyway), without the digits and signs that
- * people hang on: those are taken off before the comparison, so `Password2026!` is `password`. Chosen by hand, in English and French; a
- * longer list refuses little more of what is really tried online, where tries are slowed down.
+ * Words that guessing begins with and that people hang digits and signs on: those are taken off before the comparison, so `Password2026!`
+ * is `password`. Chosen by hand, in English and French, beside the long list of what people really chose: that one has little French.
  */
 const words = `
 password passwort motdepasse motdepass passw0rd pa55word p4ssword p@ssword p@ssw0rd passpass passphrase mypassword newpassword
@@ -27,13 +26,16 @@ parleyparley`
   .trim()
   .split(/\s+/)
 
-const common = new Set(words.map((word) => word.toLowerCase()))
+const stems = new Set(words.map((word) => word.toLowerCase()))
 
-/** True for a common password, also with digits and signs before or behind, or for one character or a short run over and over. */
-export function isCommon(password: string): boolean {
+/**
+ * True for a common password: one of `common` (in lower case) or of the words above, also with digits and signs before or behind, or one
+ * character or a short run over and over.
+ */
+export function isCommon(password: string, common: ReadonlySet<string>): boolean {
   const text = password.toLowerCase()
   const bare = text.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, '')
-  return common.has(text) || common.has(bare) || repeats(text) || runs(text)
+  return common.has(text) || common.has(bare) || stems.has(bare) || repeats(text) || runs(text)
 }
 
 /** `abcabcabc`, `11111111`: up to four characters, again and again. */

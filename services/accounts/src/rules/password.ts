@@ -1,6 +1,6 @@
 import { isCommon } from './common-passwords.ts'
 
-const shortestPassword = 8
+export const shortestPassword = 8
 const longestPassword = 128
 
 /**
@@ -23,13 +23,20 @@ export interface PasswordOwner {
 const wordsOf = (names: readonly (string | null)[]): string[] =>
   names.flatMap((name) => (name ?? '').toLowerCase().split(/[^\p{L}\p{N}]+/u)).filter((word) => word.length >= 4)
 
-/** Why a password must not be taken, in a sentence for who chose it; undefined when it may. No kinds of character are asked for. */
-export function refusePassword(password: string, { email, names = [], organizations = [] }: PasswordOwner): string | undefined {
+/**
+ * Why a password must not be taken, in a sentence for who chose it; undefined when it may. `common` are the passwords that are tried first, in
+ * lower case. No kinds of character are asked for.
+ */
+export function refusePassword(
+  password: string,
+  { email, names = [], organizations = [] }: PasswordOwner,
+  common: ReadonlySet<string>,
+): string | undefined {
   const text = normalPassword(password)
   const length = Array.from(text).length
   if (length < shortestPassword) return `It must have at least ${shortestPassword} characters.`
   if (length > longestPassword) return `It must have at most ${longestPassword} characters.`
-  if (isCommon(text)) return 'It is one of the passwords that are tried first.'
+  if (isCommon(text, common)) return 'It is one of the passwords that are tried first.'
   const lower = text.toLowerCase()
   const own = [email, email.split('@')[0] ?? ''].map((part) => part.toLowerCase()).filter((part) => part.length >= 4)
   if ([...own, ...wordsOf(names)].some((word) => lower.includes(word))) return 'It must not contain your name or e-mail address.'
