@@ -3,6 +3,7 @@ import pg from 'pg'
 import type { Bus } from './bus.ts'
 import { describe } from './errors.ts'
 import type { Logger } from './log.ts'
+import { createSleeper } from './sleeper.ts'
 import { meters, observe } from './telemetry.ts'
 import { crashPoint } from './crash.ts'
 
@@ -73,7 +74,7 @@ export function startRelay(options: RelayOptions): Relay {
   /** The cursor has moved since it was written down. */
   let unmarked = false
   let nextLookDue = 0
-  let wakeSleeper: (() => void) | undefined
+  const news = createSleeper()
 
   const attributes = { service: options.serviceName }
   const gauges = [
@@ -90,11 +91,11 @@ export function startRelay(options: RelayOptions): Relay {
   function wake(): void {
     woken = true
     caughtUp = false
-    wakeSleeper?.()
+    news.wake()
   }
 
-  /** Ends the pause after a failure before its time. */
-  let tryNow: (() => void) | undefined
+  /** Between tries at something that is down; woken when the broker is back: four relays in a row would each wait theirs out. */
+  const nextTry = createSleeper()
   /** In a row; each makes the next pause longer. */
   let failures = 0
   const stopDoubts = bus.onStreamDoubt(() => {
@@ -102,35 +103,11 @@ export function startRelay(options: RelayOptions): Relay {
     wake()
     // The broker is back, but its keeper may need a moment more: what comes now is a new row of failures.
     failures = 0
-    tryNow?.()
+    nextTry.wake()
   })
-
-  async function sleep(ms: number): Promise<void> {
-    if (woken || stopped) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      wakeSleeper = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    wakeSleeper = undefined
-  }
 
   /** A pause that news do not cut short: between tries at something that is down. */
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
-  /** A pause between tries at something that is down, over at once when the broker is back: four relays in a row would each wait theirs out. */
-  async function pauseAfterFailure(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      tryNow = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    tryNow = undefined
-  }
 
   async function lead(): Promise<pg.Client> {
     const connection = new pg.Client({
@@ -268,7 +245,7 @@ export function startRelay(options: RelayOptions): Relay {
       await pause(Math.min(2 ** ++heldBack, 50))
     } else {
       caughtUp = !woken
-      await sleep(options.pollMs * (0.8 + Math.random() * 0.4))
+      if (!woken && !stopped) await news.sleep(options.pollMs * (0.8 + Math.random() * 0.4))
     }
   }
 
@@ -289,7 +266,7 @@ export function startRelay(options: RelayOptions): Relay {
         if (failures++ % 20 === 0)
           log.warn({ err: what }, 'the outbox cannot be published right now; it keeps everything and tries on')
         // A publish may have failed because the stream is gone: the next round looks, rebuilds it and rewinds.
-        await pauseAfterFailure(Math.min(100 * 2 ** Math.min(failures, 5), 2_000) * (0.5 + Math.random()))
+        await nextTry.sleep(Math.min(100 * 2 ** Math.min(failures, 5), 2_000) * (0.5 + Math.random()))
       } finally {
         leading = false
         caughtUp = false
@@ -307,8 +284,8 @@ export function startRelay(options: RelayOptions): Relay {
     async stop() {
       stopped = true
       stopDoubts()
-      wakeSleeper?.()
-      tryNow?.()
+      news.wake()
+      nextTry.wake()
       await done
       for (const stopGauge of gauges) stopGauge()
     },
