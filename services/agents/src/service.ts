@@ -11,6 +11,7 @@ import { takeTurn } from './jobs/take-turn.ts'
 import { agentsAndTurns } from './migrations/001-agents-and-turns.ts'
 import { monthlySpend } from './migrations/002-monthly-spend.ts'
 import { modelConnections } from './migrations/003-model-connections.ts'
+import { customersStopped } from './migrations/004-customers-stopped.ts'
 import { getAgent, getAgents, patchAgent } from './routes/agents.ts'
 import { getTurn, getTurns } from './routes/turns.ts'
 import { getAiUsage } from './routes/usage.ts'
@@ -22,7 +23,7 @@ export const agents = defineService({
   routes: [getAgents, getAgent, patchAgent, getTurns, getTurn, getAiUsage],
   handlers: [adoptConnection, noteAllowance, noteMessageAdded, hushConversation, eraseCustomer],
   jobs: [takeTurn, eraseEvents],
-  migrations: [agentsAndTurns, monthlySpend, modelConnections],
+  migrations: [agentsAndTurns, monthlySpend, modelConnections, customersStopped],
   states: [turnTaken, replyProposed, connectionReported],
   open: openApp,
   close: (app) => app.close(),

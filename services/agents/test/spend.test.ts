@@ -178,16 +178,63 @@ test('a stop that accounts told keeps the model from being asked until the month
   expect(stopped).toMatchObject({ asked: 0, turn: { outcome: 'handed_over', reason: 'budget_spent', costMicros: 0 } })
   // An older word that comes late lifts nothing.
   expect(await answerUnder({ revision: 1 })).toMatchObject({ asked: 0 })
-  expect(await answerUnder({ stopped: ['messages'], revision: 3 })).toMatchObject({ asked: 1, turn: { outcome: 'replied' } })
+  expect(await answerUnder({ revision: 3 })).toMatchObject({ asked: 1, turn: { outcome: 'replied' } })
   expect(await answerUnder({ stopped: ['ai_spend'], month: '2020-01-01', revision: 4 })).toMatchObject({ asked: 1 })
+})
+
+test('at the end of the month’s messages no turn asks a model or says a word: a person has the conversation', async () => {
+  const stopped = await answerUnder({ stopped: ['messages'], revision: 5 })
+  expect(stopped).toMatchObject({ asked: 0, turn: { outcome: 'handed_over', reason: 'messages_used_up', costMicros: 0 } })
+  const { turn } = stopped
+  const replies = await world.events('agents', 'reply.proposed')
+  expect(replies.filter(({ key }) => key === turn?.conversationId)).toEqual([])
+  const { body } = await world.call('GET', '/v1/usage/ai')
+  expect(body.month).toMatchObject({ stopped: false, usedUp: ['messages'] })
+  expect(await answerUnder({ revision: 6 })).toMatchObject({ asked: 1, turn: { outcome: 'replied' } })
+})
+
+test('at the end of the month’s customers those who wrote before are answered, and somebody new is left to a person', async () => {
+  const known = openTalk(world)
+  await known.says('Hello')
+  await known.taken(1)
+  const stopped = await answerUnder({ stopped: ['customers'], revision: 7 })
+  expect(stopped).toMatchObject({ asked: 0, turn: { outcome: 'handed_over', reason: 'customers_used_up', costMicros: 0 } })
+  await known.says('Hello again')
+  await known.taken(2)
+  expect((await known.turns())[1]).toMatchObject({ outcome: 'replied' })
+
+  // Said again, with more that is stopped: the moment stays, and who was new stays new.
+  const again = openTalk(world)
+  await again.says('Hello')
+  await again.taken(1)
+  await answerUnder({ stopped: ['customers'], revision: 8 })
+  await again.says('Hello?')
+  await again.taken(2)
+  expect((await again.turns())[1]).toMatchObject({ reason: 'customers_used_up' })
+  await answerUnder({ revision: 9 })
+})
+
+test('what a customer said more than a day ago is left to a person, without a word', async () => {
+  const talk = openTalk(world)
+  await world.sql(`update agents.agents set quiet_ms = 60000`)
+  await talk.says('Hello')
+  await talk.noted()
+  await world.sql(`update agents.messages set seen_at = now() - interval '25 hours' where conversation_id = $1`, [
+    talk.conversationId,
+  ])
+  await world.sql(`update agents_jobs.job_common set start_after = now() where name = 'take-turn' and state = 'created'`)
+  await talk.taken(1)
+  await world.sql(`update agents.agents set quiet_ms = null`)
+  expect(await talk.turns()).toMatchObject([{ outcome: 'handed_over', reason: 'came_too_late', model: null }])
+  expect(await talk.replies()).toEqual([])
 })
 
 test('the month’s AI budget holds without a stop: what a turn could cost at most must fit', async () => {
   const limits = { messages: null, aiRequests: null, customers: null, aiSpendMicros: 10 }
-  expect(await answerUnder({ limits, revision: 5 })).toMatchObject({ asked: 0, turn: { reason: 'budget_spent' } })
+  expect(await answerUnder({ limits, revision: 15 })).toMatchObject({ asked: 0, turn: { reason: 'budget_spent' } })
   const { body } = await world.call('GET', '/v1/usage/ai')
   expect(body.month).toMatchObject({ capMicros: 10, remainingMicros: 0, stopped: false })
-  expect(await answerUnder({ revision: 6 })).toMatchObject({ asked: 1 })
+  expect(await answerUnder({ revision: 16 })).toMatchObject({ asked: 1 })
 })
 
 test('a month that begins to be kept while it runs begins with what its turns have cost', async () => {
@@ -201,7 +248,7 @@ test('a month that begins to be kept while it runs begins with what its turns ha
   )
   await world.sql(`delete from agents.spend_reservations`)
   await world.sql(`delete from agents.spend_months`)
-  const { turn } = await answerUnder({ revision: 7 })
+  const { turn } = await answerUnder({ revision: 17 })
   expect(before?.cost).toBeGreaterThan(0)
   expect(await spent()).toBe((before?.cost ?? 0) + (turn?.costMicros ?? 0))
 })

@@ -93,3 +93,33 @@ test('the month’s AI budget that accounts told is kept by the agents’ own le
   expect(month).toMatchObject({ capMicros: spent + 1, settledMicros: spent, stopped: false })
   expect(await says('How much?')).toMatchObject({ outcome: 'handed_over', reason: 'budget_spent' })
 })
+
+test('at the end of the plan’s messages a person is left to answer, and what comes in is still counted', async () => {
+  await limits({ aiSpendMicros: null })
+  await world.settle()
+  const { messages } = (await world.call('GET', '/v1/usage')).body.totals
+  expect(await limits({ messages })).toMatchObject({ status: 200 })
+  await world.settle()
+  expect((await world.call('GET', '/v1/usage/ai')).body.month).toMatchObject({ usedUp: ['messages'], stopped: false })
+  const asked = model.count
+  expect(await says('Hello')).toMatchObject({ outcome: 'handed_over', reason: 'messages_used_up' })
+  expect(model.count).toBe(asked)
+  await world.settle()
+  // It came in all the same, and was counted.
+  expect((await world.call('GET', '/v1/usage')).body.totals.messages).toBe(messages + 1)
+
+  await limits({ messages: null })
+  await world.settle()
+  expect(await says('Hello again')).toMatchObject({ outcome: 'replied' })
+})
+
+test('at the end of the plan’s customers somebody new is left to a person', async () => {
+  await world.settle()
+  const { customers } = (await world.call('GET', '/v1/usage')).body.totals
+  expect(await limits({ customers })).toMatchObject({ status: 200 })
+  await world.settle()
+  expect(await says('Hello')).toMatchObject({ outcome: 'handed_over', reason: 'customers_used_up' })
+  await limits({ customers: null })
+  await world.settle()
+  expect(await says('Hello again')).toMatchObject({ outcome: 'replied' })
+})

@@ -78,6 +78,35 @@ describe('a Parley that runs here', () => {
     expect(why.out).toMatch(/Stopped in inbox: no agent answers in conversation .*\n {2}Why: it is with a person since/)
   })
 
+  test('leaves a customer to a person when the plan’s messages are used up, loses nothing, and says why', async () => {
+    const key = readFileSync(here.home.keyFile, 'utf8').trim()
+    const call = async (method: string, path: string, body?: unknown) => {
+      const headers = { authorization: `Bearer ${key}`, ...(body ? { 'content-type': 'application/json' } : {}) }
+      const response = await fetch(instance.url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) })
+      expect(response.ok, `${method} ${path}: ${response.status}`).toBe(true)
+      return response.json() as Promise<{ month: { usedUp: string[] }; items: { id: string; chatId: string | null }[] }>
+    }
+    const usedUp = (what: string[]) =>
+      expect.poll(async () => (await call('GET', '/v1/usage/ai')).month.usedUp, { timeout: 10_000 }).toEqual(what)
+    await call('PUT', '/v1/operator/limits', { messages: 0 })
+    await usedUp(['messages'])
+    const said = await here.parley('say', 'Vous êtes ouverts ?', '--from', '33655555555', '--timeout', '0', '--json')
+    const { receiptId } = JSON.parse(said.out)
+    const why = async () => (await here.parley('why', receiptId)).out
+    await expect.poll(why, { timeout: 15_000 }).toContain('(limit_reached): the messages of the plan are used up this month')
+
+    const { items } = await call('GET', '/v1/conversations?status=with_person&limit=100')
+    const mine = items.find(({ chatId }) => chatId?.startsWith('33655555555'))
+    expect(mine).toMatchObject({ handedOverReason: 'limit_reached', handedOverNote: 'messages_used_up', unreadCount: 1 })
+    expect(instance.simulators.phone?.sentTo('33655555555')).toEqual([])
+    // What a person writes goes out: nobody is left without an answer for the sake of a number.
+    await call('POST', `/v1/conversations/${mine?.id}/messages`, { text: 'Oui, jusqu’à 18 h.' })
+    const sent = () => instance.simulators.phone?.sentTo('33655555555').map(({ text }) => text)
+    await expect.poll(sent, { timeout: 10_000 }).toEqual(['Oui, jusqu’à 18 h.'])
+    await call('PUT', '/v1/operator/limits', {})
+    await usedUp([])
+  })
+
   test('lists, shows and replays receipts', async () => {
     const list = JSON.parse((await here.parley('receipts', 'list', '--provider', 'whapi', '--json')).out)
     const [receipt] = list.items.filter((item: { eventCount: number }) => item.eventCount > 0)

@@ -131,7 +131,17 @@ export const conversationHandedOver = defineEvent({
   data: z.object({
     conversationId: Id,
     customerId: Id,
-    reason: z.enum(['asked_for_person', 'model_unsure', 'model_failed', 'budget_spent', 'bot_loop', 'person_took_over']),
+    /** `limit_reached`: of the plan; the note says which. `came_too_late`: an automatic answer by now would startle. */
+    reason: z.enum([
+      'asked_for_person',
+      'model_unsure',
+      'model_failed',
+      'budget_spent',
+      'bot_loop',
+      'person_took_over',
+      'limit_reached',
+      'came_too_late',
+    ]),
     note: z.string().max(2_000).nullable(),
     handedOverAt: Timestamp,
   }),

@@ -99,6 +99,28 @@ export async function holdConversation(
   return rows[0]
 }
 
+/**
+ * Whether the customer of a conversation wrote in it within a time. Their oldest words are forgotten after a turn that read them, so a
+ * turn within that time says the same. Asked only while new customers are stopped.
+ */
+export async function isCustomerSince(
+  tx: Tx<DB>,
+  organizationId: string,
+  id: string,
+  since: Date,
+  before: Date,
+): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from messages
+    where organization_id = ${organizationId} and conversation_id = ${id} and role = 'customer'
+      and added_at >= ${since} and added_at < ${before}
+    union all
+    select 1 from turns
+    where organization_id = ${organizationId} and conversation_id = ${id} and taken_at >= ${since} and taken_at < ${before}
+    limit 1`.execute(tx)
+  return rows.length > 0
+}
+
 /** What a conversation has become by the end of a turn. */
 export interface TurnClosed {
   lastHumanVersion: number

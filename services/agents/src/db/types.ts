@@ -126,6 +126,7 @@ interface Allowances {
   /** Null: no limit. */
   aiSpendMicros: ColumnType<string | null, number | null, number | null>
   stopped: string[]
+  customersStoppedAt: Timestamp | null
   revision: number
 }
 

@@ -7,7 +7,7 @@ import { saveAllowance } from '../db/allowances.ts'
 export const noteAllowance = on('note-allowance', allowanceChanged, async ({ event, app, tx }) => {
   const { data, organizationId } = event
   refuseUnknownZone(data.timezone ?? 'UTC', app.now())
-  await saveAllowance(tx, organizationId, data)
+  await saveAllowance(tx, organizationId, data, event.time)
 })
 
 /** A zone that this process does not know would fail every turn of the organization, so it does not get in. */

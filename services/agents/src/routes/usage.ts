@@ -1,3 +1,4 @@
+import { Metric } from '@parley/contracts'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { findAllowance } from '../db/allowances.ts'
@@ -33,6 +34,8 @@ const AiUsage = z.object({
     remainingMicros: z.int().nullable(),
     /** True: no model is asked until the month ends or the plan changes. */
     stopped: z.boolean(),
+    /** What is used up where the plan stops. `messages`: nothing is answered by itself; `customers`: nobody new is. */
+    usedUp: z.array(Metric),
   }),
 })
 
@@ -48,13 +51,13 @@ export const getAiUsage = route({
     const from = new Date(`${day}T00:00:00.000Z`)
     const { organizationId } = caller
     const { spend, sums, month } = await read(async (tx) => {
-      const { stopped, capMicros, month } = budgetAt(await findAllowance(tx, organizationId), app.now())
+      const { stopped, usedUp, capMicros, month } = budgetAt(await findAllowance(tx, organizationId), app.now())
       const spent = await findMonthOfSpend(tx, organizationId, month)
       const remainingMicros = capMicros && Math.max(0, capMicros - spent.reservedMicros - spent.settledMicros)
       return {
         spend: await findDayOfSpend(tx, organizationId, day),
         sums: await sumTurns(tx, organizationId, from, new Date(from.getTime() + dayMs)),
-        month: { month, capMicros, ...spent, remainingMicros, stopped },
+        month: { month, capMicros, ...spent, remainingMicros, stopped, usedUp },
       }
     })
     const capMicros = app.config.AGENTS_DAILY_CAP_MICROS

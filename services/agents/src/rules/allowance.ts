@@ -10,6 +10,8 @@ export interface Allowance {
   aiSpendMicros: number | null
   /** Used up in that month. */
   stopped: Metric[]
+  /** When we heard that the month's customers are used up; null while they are not. */
+  customersStoppedAt: Date | null
 }
 
 export interface MonthlyBudget {
@@ -19,6 +21,12 @@ export interface MonthlyBudget {
   capMicros: number | null
   /** True: no model is asked until the month ends. */
   stopped: boolean
+  /** True: nothing goes out by itself until the month ends; what people write does. */
+  messagesStopped: boolean
+  /** Set: whoever had not written in this month by then gets no automatic answers in it. */
+  customersStoppedAt: Date | null
+  /** All that is used up and stops something, by name. */
+  usedUp: Metric[]
 }
 
 /**
@@ -28,11 +36,15 @@ export interface MonthlyBudget {
 export function budgetAt(allowance: Allowance | undefined, now: Date): MonthlyBudget {
   const timezone = allowance?.timezone ?? 'UTC'
   const month = monthOf(now, timezone)
-  const isSpent = (metric: Metric) => allowance?.month === month && allowance.stopped.includes(metric)
+  const usedUp = allowance?.month === month ? allowance.stopped : []
+  const isSpent = (metric: Metric) => usedUp.includes(metric)
   return {
     month,
     startsAt: startOfMonth(month, timezone),
     capMicros: allowance?.aiSpendMicros ?? null,
     stopped: isSpent('ai_requests') || isSpent('ai_spend'),
+    messagesStopped: isSpent('messages'),
+    customersStoppedAt: isSpent('customers') ? (allowance?.customersStoppedAt ?? null) : null,
+    usedUp,
   }
 }

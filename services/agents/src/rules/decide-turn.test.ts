@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { decideTurn, decideWithoutProposal, decisionRecord, type Proposal, staySilent } from './decide-turn.ts'
+import { decideTurn, decideWithoutProposal, decisionRecord, handOverQuietly, type Proposal, staySilent } from './decide-turn.ts'
 import { sentence } from './sentences.ts'
 
 const proposal: Proposal = {
@@ -101,6 +101,15 @@ test('without a proposal a person takes over, in the last known language or that
   expect(failed).toMatchObject({ outcome: 'handed_over', reason: 'model_failed', text: sentence('model_failed', 'es') })
   expect(decideWithoutProposal('budget_spent', settings, null).text).toBe(sentence('budget_spent', 'fr'))
   expect(decideWithoutProposal('bot_loop', { language: 'de' }, 'unknown').text).toBe(sentence('bot_loop', 'en'))
+})
+
+test('a quiet handover says nothing to the customer and names its reason', () => {
+  const quiet = handOverQuietly('messages_used_up')
+  expect(quiet).toMatchObject({ outcome: 'handed_over', text: null, reason: 'messages_used_up' })
+  expect(decisionRecord(quiet, null)).toEqual({
+    proposed: null,
+    rules: [{ rule: 'messages_used_up', verdict: 'lowered', detail: null }],
+  })
 })
 
 test('once a person has answered, nothing is said, and the record keeps what was decided before', () => {

@@ -26,7 +26,17 @@ export interface Fact {
 }
 
 /** Why there is no proposal to decide on. */
-export type NoProposal = 'invalid' | 'refused' | 'unavailable' | 'budget_spent' | 'turns_per_day' | 'bot_loop'
+export type NoProposal =
+  | 'invalid'
+  | 'refused'
+  | 'unavailable'
+  | 'budget_spent'
+  | 'turns_per_day'
+  | 'bot_loop'
+  | 'customers_used_up'
+
+/** Why a person takes over without a word to the customer. */
+export type QuietHandover = 'messages_used_up' | 'came_too_late'
 
 export interface TurnSettings {
   /** Below it a person answers. */
@@ -65,8 +75,8 @@ export interface TurnDecision {
   /** What to say; null says nothing. */
   text: string | null
   quickReplies: { id: string; title: string }[]
-  /** A word for the outcome when it is not a plain reply: a `SentenceKind` when handed over. */
-  reason: SentenceKind | SilentReason | null
+  /** A word for the outcome when it is not a plain reply: a `SentenceKind` or a `QuietHandover` when handed over. */
+  reason: SentenceKind | SilentReason | QuietHandover | null
   facts: Fact[]
   rules: RuleVerdict[]
 }
@@ -132,6 +142,7 @@ const sentenceFor: Record<NoProposal, SentenceKind> = {
   budget_spent: 'budget_spent',
   turns_per_day: 'budget_spent',
   bot_loop: 'bot_loop',
+  customers_used_up: 'customers_used_up',
 }
 
 /** The decision when no proposal came: a fixed sentence and a person. */
@@ -149,6 +160,12 @@ export function decideWithoutProposal(
     facts: [],
     rules: [{ rule: why, verdict: 'lowered', detail: null }],
   }
+}
+
+/** The decision to leave the conversation to a person and say nothing: a fixed sentence would be a message too. */
+export function handOverQuietly(reason: QuietHandover): TurnDecision {
+  const rules: RuleVerdict[] = [{ rule: reason, verdict: 'lowered', detail: null }]
+  return { outcome: 'handed_over', text: null, quickReplies: [], reason, facts: [], rules }
 }
 
 /** The decision to say nothing, whatever was proposed: a person has answered, say, or the agent is switched off. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { waitUntil } from './quiet-time.ts'
+import { isTooLate, waitUntil } from './quiet-time.ts'
 
 const quiet = { quietMs: 1_500, maxMs: 8_000 }
 const at = (ms: number) => new Date(1_700_000_000_000 + ms)
@@ -30,4 +30,10 @@ test('whoever waits until the given moment is answered then, and nobody waits lo
       expect(waitUntil(waiting, quiet, until)).toBeNull()
     }),
   )
+})
+
+test('a day after the last words an answer would startle', () => {
+  const now = new Date('2026-01-02T12:00:00.000Z')
+  expect(isTooLate(new Date('2026-01-01T12:00:00.000Z'), now)).toBe(false)
+  expect(isTooLate(new Date('2026-01-01T11:59:59.999Z'), now)).toBe(true)
 })

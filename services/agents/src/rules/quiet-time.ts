@@ -16,3 +16,11 @@ export function waitUntil(waiting: { oldestAt: Date; newestAt: Date }, quiet: Qu
   if (sinceNewestMs < 0 || sinceNewestMs >= quiet.quietMs || sinceOldestMs >= quiet.maxMs) return null
   return new Date(Math.min(waiting.newestAt.getTime() + quiet.quietMs, waiting.oldestAt.getTime() + quiet.maxMs))
 }
+
+/** As long as the inbox gives a message that comes late; a turn that waited longer has found an organization that was closed, say. */
+const answerWithinMs = 24 * 3_600_000
+
+/** Whether an automatic answer to what was last said would startle by now. */
+export function isTooLate(newestAt: Date, now: Date): boolean {
+  return now.getTime() - newestAt.getTime() > answerWithinMs
+}

@@ -1,5 +1,11 @@
 /** Why a fixed sentence is said instead of the model's own words. */
-export type SentenceKind = 'asked_for_person' | 'model_unsure' | 'model_failed' | 'budget_spent' | 'bot_loop'
+export type SentenceKind =
+  | 'asked_for_person'
+  | 'model_unsure'
+  | 'model_failed'
+  | 'budget_spent'
+  | 'bot_loop'
+  | 'customers_used_up'
 
 export const languages = ['en', 'fr', 'es', 'ar'] as const
 export type Language = (typeof languages)[number]
@@ -31,6 +37,7 @@ const table: Record<SentenceKind, Record<Language, string>> = {
   model_failed: busy,
   budget_spent: busy,
   bot_loop: busy,
+  customers_used_up: busy,
 }
 
 /** A sentence that promises nothing but a person. It says the same whatever the customer or the model wrote. */

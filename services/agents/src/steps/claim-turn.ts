@@ -2,7 +2,7 @@ import type { Tx } from '@parley/runtime'
 import type { App } from '../app.ts'
 import { type Agent, ensureDefaultAgent } from '../db/agents.ts'
 import { findAllowance } from '../db/allowances.ts'
-import { holdConversation } from '../db/conversations.ts'
+import { holdConversation, isCustomerSince } from '../db/conversations.ts'
 import { listNewestMessages, type StoredMessage } from '../db/messages.ts'
 import { findModelConnection } from '../db/model-connections.ts'
 import { type Reservation, settleSpend } from '../db/spend.ts'
@@ -10,8 +10,14 @@ import type { DB } from '../db/types.ts'
 import type { ModelChoice } from '../models.ts'
 import { budgetAt } from '../rules/allowance.ts'
 import { cappedBy, dayOf } from '../rules/caps.ts'
-import { decideWithoutProposal, staySilent, type TurnDecision } from '../rules/decide-turn.ts'
-import { waitUntil } from '../rules/quiet-time.ts'
+import {
+  decideWithoutProposal,
+  handOverQuietly,
+  type QuietHandover,
+  staySilent,
+  type TurnDecision,
+} from '../rules/decide-turn.ts'
+import { isTooLate, waitUntil } from '../rules/quiet-time.ts'
 import { type HashedPrompt, promptOf, worstCaseMicros } from './ask-model.ts'
 
 /** A turn that this run has taken on. */
@@ -91,12 +97,19 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
   }
   if (agent.status !== 'active') return { kind: 'decided', turn, decision: staySilent('agent_inactive'), errorClass: null }
 
+  const month = budgetAt(allowance, now)
+  if (isTooLate(newest.seenAt, now)) return quietly(turn, 'came_too_late')
+  if (month.messagesStopped) return quietly(turn, 'messages_used_up')
+
   const recent = { today: conversation.turnsToday, inLoopWindow: conversation.answersInWindow }
   const caps = { turnsPerDay: config.AGENTS_CONVERSATION_TURNS_PER_DAY, loopTurns: config.AGENTS_BOT_LOOP_TURNS }
   const capped = cappedBy(recent, caps)
   if (capped) return withoutModel(turn, capped)
 
-  const month = budgetAt(allowance, now)
+  const { customersStoppedAt } = month
+  if (customersStoppedAt && !(await isCustomerSince(tx, organizationId, conversationId, month.startsAt, customersStoppedAt))) {
+    return withoutModel(turn, 'customers_used_up')
+  }
   if (month.stopped) return withoutModel(turn, 'budget_spent')
 
   const prompt = promptOf(agent, waiting, messages)
@@ -113,6 +126,10 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
   return { kind: 'ask', turn, prompt, reservation, choice }
 }
 
-function withoutModel(turn: Turn, why: 'bot_loop' | 'turns_per_day' | 'budget_spent'): Claim {
+function quietly(turn: Turn, why: QuietHandover): Claim {
+  return { kind: 'decided', turn, decision: handOverQuietly(why), errorClass: why }
+}
+
+function withoutModel(turn: Turn, why: 'bot_loop' | 'turns_per_day' | 'budget_spent' | 'customers_used_up'): Claim {
   return { kind: 'decided', turn, decision: decideWithoutProposal(why, turn.agent, turn.language), errorClass: why }
 }

@@ -192,7 +192,13 @@ describe('a chain that did not run to its end says where it stopped and why', ()
   })
 
   test('at a conversation that a person had taken before', () => {
-    const taken = { id: 'conversation-1', status: 'with_person', handedOverAt: at(-5_000), handedOverReason: 'asked_for_person' }
+    const taken = {
+      id: 'conversation-1',
+      status: 'with_person',
+      handedOverAt: at(-5_000),
+      handedOverReason: 'asked_for_person',
+      handedOverNote: null,
+    }
     const silent = replaced('notifier', { handled: [], jobs: [], effects: [] })
     expect(stopLines(chainOf(silent, {}, taken)).join('\n')).toContain(
       'it is with a person since 2026-05-01T11:59:55.000Z (asked_for_person)',
@@ -201,6 +207,20 @@ describe('a chain that did not run to its end says where it stopped and why', ()
     expect(stopLines(chainOf(silent, {}, { ...taken, handedOverAt: at(1_065) }))).toEqual([])
     expect(stopLines(chainOf(whole(), {}, taken))).toEqual([])
     expect(stopLines(chainOf(silent, {}, { ...taken, status: 'open' }))).toEqual([])
+  })
+
+  test('at a limit of the plan that gave the conversation to a person', () => {
+    const taken = {
+      id: 'conversation-1',
+      status: 'with_person',
+      handedOverAt: at(1_065),
+      handedOverReason: 'limit_reached',
+      handedOverNote: 'messages_used_up',
+    }
+    const silent = replaced('notifier', { handled: [], jobs: [], effects: [] })
+    const text = stopLines(chainOf(silent, {}, taken)).join('\n')
+    expect(text).toContain('(limit_reached): the messages of the plan are used up this month')
+    expect(stopLines(chainOf(silent, {}, { ...taken, handedOverNote: 'model_unsure' }))).toEqual([])
   })
 
   test('at a receipt that was ignored, dead or a duplicate', () => {

@@ -88,6 +88,7 @@ export const Conversation = z.object({
   status: z.string(),
   handedOverAt: Moment.nullable(),
   handedOverReason: z.string().nullable(),
+  handedOverNote: z.string().nullable(),
 })
 export type Conversation = z.infer<typeof Conversation>
 

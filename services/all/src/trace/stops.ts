@@ -56,18 +56,28 @@ function receiptStops(receipt: Receipt): Stop[] {
   return stop(`is ${receipt.state}`, receipt.note ?? 'there is nothing in it that we use')
 }
 
-/** Silence that is meant: a person had taken the conversation before this message came. */
+/** What kept an agent from answering, though nothing went wrong. */
+const limits: Record<string, string> = {
+  messages_used_up: 'the messages of the plan are used up this month, so nothing is answered by itself',
+  customers_used_up: 'the customers of the plan are used up this month, and this one is new in it',
+  came_too_late: 'a day had passed, and an automatic answer would startle',
+}
+
+/** Silence that is meant: a person had taken the conversation before this message came, or got it because of a limit. */
 function personStops(conversation: Conversation, traces: readonly ServiceTrace[]): Stop[] {
-  if (conversation.status !== 'with_person' || conversation.handedOverAt === null) return []
-  const added = traces.flatMap((trace) => trace.events).find((event) => event.key === conversation.id)
-  const wasEarlier = added !== undefined && at(conversation.handedOverAt) < at(added.time)
-  if (!wasEarlier || traces.some((trace) => trace.effects.length > 0)) return []
+  const { id, status, handedOverAt, handedOverReason, handedOverNote } = conversation
+  if (status !== 'with_person' || handedOverAt === null) return []
+  const added = traces.flatMap((trace) => trace.events).find((event) => event.key === id)
+  const wasEarlier = added !== undefined && at(handedOverAt) < at(added.time)
+  const limit = handedOverNote === null ? undefined : limits[handedOverNote]
+  if (limit === undefined && (!wasEarlier || traces.some((trace) => trace.effects.length > 0))) return []
+  const since = `it is with a person since ${handedOverAt} (${handedOverReason ?? 'no reason is recorded'})`
   return [
     {
       service: 'inbox',
-      what: `no agent answers in conversation ${conversation.id}`,
-      why: `it is with a person since ${conversation.handedOverAt} (${conversation.handedOverReason ?? 'no reason is recorded'})`,
-      remedy: `answer it there, or give it back: PATCH /v1/conversations/${conversation.id} {"status":"open"}`,
+      what: `no agent answers in conversation ${id}`,
+      why: limit === undefined ? since : `${since}: ${limit}`,
+      remedy: `answer it there, or give it back: PATCH /v1/conversations/${id} {"status":"open"}`,
       passing: false,
     },
   ]

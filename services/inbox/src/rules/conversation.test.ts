@@ -44,6 +44,8 @@ test('what was sent up to the erasure is erased, what comes after is new', () =>
 
 test('a reason nobody knows counts as doubt', () => {
   expect(handOverReason('asked_for_person')).toBe('asked_for_person')
+  expect(handOverReason('messages_used_up')).toBe('limit_reached')
+  expect(handOverReason('customers_used_up')).toBe('limit_reached')
   expect(handOverReason('whatever')).toBe('model_unsure')
   expect(handOverReason(null)).toBe('model_unsure')
 })

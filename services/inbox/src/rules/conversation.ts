@@ -26,10 +26,19 @@ export function isErased(sentAt: Date, erasedBefore: Date | null): boolean {
   return erasedBefore !== null && sentAt.getTime() <= erasedBefore.getTime()
 }
 
-const handOverReasons = ['asked_for_person', 'model_unsure', 'model_failed', 'budget_spent', 'bot_loop'] as const
+const handOverReasons = [
+  'asked_for_person',
+  'model_unsure',
+  'model_failed',
+  'budget_spent',
+  'bot_loop',
+  'limit_reached',
+  'came_too_late',
+] as const
 export type HandOverReason = (typeof handOverReasons)[number] | 'person_took_over'
 
 /** A turn's own words for handing over, as one of the reasons that others can act on. */
 export function handOverReason(reason: string | null): (typeof handOverReasons)[number] {
+  if (reason === 'messages_used_up' || reason === 'customers_used_up') return 'limit_reached'
   return handOverReasons.find((known) => known === reason) ?? 'model_unsure'
 }
