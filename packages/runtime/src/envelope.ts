@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { SealedCredentials } from '@parley/contracts'
+import { randomBytes } from 'node:crypto'
+import { decryptText, encryptText, type SealHead } from './aes-gcm.ts'
 import { openText, SealBroken, type SealedPlace, type SealingKeys, sealText } from './sealed.ts'
 
 /**
@@ -15,8 +16,6 @@ export interface DataKey {
 
 const form = 'd1'
 const keyBytes = 32
-const nonceBytes = 12
-const tagBytes = 16
 
 const placeOfKey = (organizationId: string, version: number): SealedPlace => ({
   organizationId,
@@ -48,16 +47,9 @@ export function unwrapDataKey(keys: SealingKeys, organizationId: string, version
   return { organizationId, version, key }
 }
 
-/**
- * Seals a text with AES-256-GCM under a data key: `d1.<key version>.<base64url of nonce, ciphertext and tag>`. Organization, table,
- * column, row and key version are authenticated with it. Nonces are random, 96 bits: good for 2^32 texts under one key.
- */
+/** Seals a text for one place: `d1.<key version>.<base64url>`. Good for 2^32 texts under one key. */
 export function sealWithDataKey(dataKey: DataKey, place: SealedPlace, text: string): string {
-  const nonce = randomBytes(nonceBytes)
-  const cipher = createCipheriv('aes-256-gcm', dataKey.key, nonce, { authTagLength: tagBytes })
-  cipher.setAAD(authenticated(dataKey, place))
-  const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()])
-  return `${form}.${dataKey.version}.${sealed.toString('base64url')}`
+  return encryptText(dataKey.key, headOf(dataKey, place), place, text)
 }
 
 /** The text sealed for this very place. Throws SealBroken, which never tells the text nor a key. */
@@ -66,20 +58,7 @@ export function openWithDataKey(dataKey: DataKey, place: SealedPlace, sealed: st
   if (found !== form || version !== String(dataKey.version) || payload === undefined || rest.length > 0) {
     throw new SealBroken(`Not a text sealed in form ${form} with version ${dataKey.version} of the data key.`)
   }
-  const bytes = Buffer.from(payload, 'base64url')
-  if (bytes.length < nonceBytes + tagBytes) throw new SealBroken('The sealed text is cut short.')
-  const decipher = createDecipheriv('aes-256-gcm', dataKey.key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes })
-  decipher.setAAD(authenticated(dataKey, place))
-  decipher.setAuthTag(bytes.subarray(bytes.length - tagBytes))
-  try {
-    return Buffer.concat([decipher.update(bytes.subarray(nonceBytes, bytes.length - tagBytes)), decipher.final()]).toString(
-      'utf8',
-    )
-  } catch (cause) {
-    throw new SealBroken(`The sealed text of ${place.table}.${place.column} does not belong to this row, or was changed.`, {
-      cause,
-    })
-  }
+  return decryptText(dataKey.key, headOf(dataKey, place), place, payload)
 }
 
 /** Credentials by field, as they travel and are stored. */
@@ -99,8 +78,8 @@ export function openCredentials(keys: SealingKeys, place: SealedPlace, sealed: S
   return fields as Credentials
 }
 
-// As in sealed.ts, a JSON array keeps the parts apart. A data key belongs to one organization: it opens nothing for another.
-function authenticated(dataKey: DataKey, place: SealedPlace): Buffer {
+/** A data key belongs to one organization: it seals and opens nothing for another. */
+function headOf(dataKey: DataKey, place: SealedPlace): SealHead {
   if (place.organizationId !== dataKey.organizationId) throw new SealBroken('The data key is of another organization.')
-  return Buffer.from(JSON.stringify([form, dataKey.version, place.organizationId, place.table, place.column, place.row]))
+  return [form, dataKey.version]
 }
