@@ -31,13 +31,25 @@ export const isLimited = (login: BusLogin) => login.password !== undefined || lo
 /** What JetStream is called for this login. */
 export const apiOf = (login: BusLogin) => (isLimited(login) ? limitedApi : '$JS.API')
 
-/** How the client is told. Throws when the file of credentials cannot be read, or an address is none. */
-export function loginOptions(login: BusLogin): NodeConnectionOptions {
+/**
+ * How the client is told who we are and that it shall never give up (reliability.md finding 7, D19). Throws when the file of credentials
+ * cannot be read, or an address is none.
+ */
+export function connectionOptions(login: BusLogin, name: string): NodeConnectionOptions {
   const addresses = login.url.split(',').map((server) => readAddress(server.trim()))
   const inUrl = addresses.find((address) => address.user !== '')
   return {
+    name,
     servers: addresses.map((address) => address.server),
     inboxPrefix: inboxOf(login.user),
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 500,
+    reconnectJitter: 250,
+    pingInterval: 5_000,
+    maxPingOut: 2,
+    ignoreClusterUpdates: true,
+    // Building a stack for each request, in case it fails, cost more than the request.
+    noAsyncTraces: true,
     // A password that is changed while we run must not end the client for good: the next start brings the new one.
     ignoreAuthErrorAbort: true,
     ...(login.credentialsFile === undefined

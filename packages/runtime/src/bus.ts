@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { connect, headers, type Msg, type NatsConnection, nanos, type Subscription } from '@nats-io/transport-node'
 import { type Asks, openAsks } from './bus-asks.ts'
 import { type Counters, openCounters } from './bus-counters.ts'
-import { apiOf, type BusLogin, isLimited, loginOptions } from './bus-login.ts'
+import { apiOf, type BusLogin, connectionOptions, isLimited } from './bus-login.ts'
 import { inboxOf, pokeSubject, streamOf } from './bus-permissions.ts'
 import { askedUpkeep, ownUpkeep, type SeenStream } from './bus-stream.ts'
 import { describe } from './errors.ts'
@@ -80,18 +80,7 @@ const oldestServer = '2.10.0'
 export async function openBus(options: BusOptions): Promise<Bus> {
   const { log, root, login } = options
   const stream = streamOf(root)
-  const nc = await connect({
-    ...loginOptions(login),
-    name: options.name,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 500,
-    reconnectJitter: 250,
-    pingInterval: 5_000,
-    maxPingOut: 2,
-    ignoreClusterUpdates: true,
-    // Building a stack for each request, in case it fails, cost more than the request.
-    noAsyncTraces: true,
-  })
+  const nc = await connect(connectionOptions(login, options.name))
   const version = nc.info?.version ?? '0.0.0'
   if (version.localeCompare(oldestServer, undefined, { numeric: true }) < 0) {
     await nc.close()

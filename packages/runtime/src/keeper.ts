@@ -3,7 +3,7 @@ import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { z } from 'zod'
 import { openAsks } from './bus-asks.ts'
-import { type BusLogin, loginOptions } from './bus-login.ts'
+import { type BusLogin, connectionOptions } from './bus-login.ts'
 import { type BusService, erasableTypesOf, keeperTopic, processName } from './bus-permissions.ts'
 import { ownUpkeep, type StreamSettings } from './bus-stream.ts'
 import { watchLine } from './bus.ts'
@@ -43,18 +43,7 @@ const rebuildPauseMs = 10 * 60_000
  */
 export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const { root, log, services, login } = options
-  const nc = await patiently('the broker', log, () =>
-    connect({
-      ...loginOptions(login),
-      name: 'keeper',
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 500,
-      reconnectJitter: 250,
-      pingInterval: 5_000,
-      maxPingOut: 2,
-      ignoreClusterUpdates: true,
-    }),
-  )
+  const nc = await patiently('the broker', log, () => connect(connectionOptions(login, 'keeper')))
   try {
     const jsm = await jetstreamManager(nc, { timeout: 5_000, checkAPI: false })
     const upkeep = ownUpkeep(nc, jsm, options, log)
