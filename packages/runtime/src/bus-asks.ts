@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { z } from 'zod'
-import type { Line } from './bus.ts'
+import type { Line } from './bus-line.ts'
 import { AppError, describe, type ErrorCode, errorStatus } from './errors.ts'
 import type { Logger } from './log.ts'
 

@@ -1,7 +1,7 @@
 import { DiscardPolicy, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { headers, type NatsConnection, nanos } from '@nats-io/transport-node'
 import { z } from 'zod'
-import type { Line } from './bus.ts'
+import type { Line } from './bus-line.ts'
 
 /** Numbers that all replicas of all services raise together. */
 export interface Counters {

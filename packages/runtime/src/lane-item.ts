@@ -1,5 +1,5 @@
 import { ContractError, type Event, fromEnvelope, laneOf, subjectOf } from '@parley/contracts'
-import type { LaneMessage } from './bus.ts'
+import type { LaneMessage } from './bus-lane.ts'
 import type { HeldLane } from './leases.ts'
 
 /** One message on its way through a lane: the event it carries, or why it is none. */

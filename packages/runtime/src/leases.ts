@@ -1,5 +1,6 @@
 import { laneCount } from '@parley/contracts'
-import type { Bus, LaneMessage, LaneReader } from './bus.ts'
+import type { LaneMessage, LaneReader } from './bus-lane.ts'
+import type { Bus } from './bus.ts'
 import type { Database, Session } from './db.ts'
 import { describe } from './errors.ts'
 import type { Logger } from './log.ts'
