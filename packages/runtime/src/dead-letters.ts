@@ -85,18 +85,37 @@ export async function recordPoison(
   )
 }
 
+interface JobLetter {
+  job: string
+  jobId: string
+  key: string
+  payload: { organizationId: string; correlationId: string; data: unknown }
+}
+
+/** Keeps a job until its organization opens again, in the open transaction of that. `once`: one of a key speaks for all. */
+export async function recordHeldJob(session: Session<never>, held: JobLetter & { once: boolean }): Promise<void> {
+  await session.query(
+    `insert into dead_letters (id, organization_id, kind, handler, key, event_id, type, correlation_id, payload, state, error)
+     select $1, $2::uuid, 'job', $3::text, $4::text, $5, $3, $6, $7, 'held', 'Its organization is closed.'
+     where not $8 or not exists (
+       select 1 from dead_letters where organization_id = $2::uuid and state = 'held' and handler = $3::text and key = $4::text)`,
+    [
+      randomUUIDv7(),
+      held.payload.organizationId,
+      held.job,
+      held.key,
+      held.jobId,
+      held.payload.correlationId,
+      JSON.stringify(held.payload),
+      held.once && held.key !== '',
+    ],
+  )
+}
+
 /** Records a job that no further try will run, in the open transaction of its organization. */
 export async function recordDeadJob(
   session: Session<never>,
-  dead: {
-    job: string
-    jobId: string
-    key: string
-    payload: { organizationId: string; correlationId: string; data: unknown }
-    error: ErrorText
-    errorClass: ErrorClass
-    attempts: number
-  },
+  dead: JobLetter & { error: ErrorText; errorClass: ErrorClass; attempts: number },
 ): Promise<void> {
   await session.query(
     `insert into dead_letters (id, organization_id, kind, handler, key, event_id, type, correlation_id, payload, state, error_class, error, attempts)

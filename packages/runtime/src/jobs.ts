@@ -4,9 +4,10 @@ import type { Database, Session } from './db.ts'
 import { classify, describe, LeaseLost, Permanent, RetryLater } from './errors.ts'
 import type { Logger } from './log.ts'
 import { deadQueue, jobSchemaOf } from './schema.ts'
-import { recordDeadJob } from './dead-letters.ts'
+import { recordDeadJob, recordHeldJob } from './dead-letters.ts'
+import { holdClosed, isOfClosed } from './held-jobs.ts'
 import { currentTraceparent, inSpan, meters, observe, SpanKind } from './telemetry.ts'
-import type { CommitFn, Job, JobContext, JobPolicy } from './types.ts'
+import type { CommitFn, Job, JobContext, JobPolicy, JobSettings } from './types.ts'
 import { divisionByZero } from './leases.ts'
 import { type JobInserter, jobInserter, type JobPayload } from './job-insert.ts'
 import { Unit } from './unit.ts'
@@ -18,6 +19,8 @@ interface Claimed {
   retry_limit: number
   expire_seconds: number
   data: JobPayload
+  /** Of a job that acts outside: its organization was closed when it was claimed. */
+  closed?: boolean
   /** Its last commit has completed it. */
   ended?: boolean
 }
@@ -66,7 +69,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
   await boss.start()
 
   /** Claims due runs of one queue: `$1` its name, `$2` how many at most. */
-  const fetchText = (policy: JobPolicy) => `
+  const fetchText = ({ policy = 'standard', outward = false }: JobSettings) => `
     with due as (
       select j.id, j.singleton_key, j.created_on, j.priority from ${schema}.job_common j
       where j.name = $1 and j.state < 'active' and not j.blocked and j.start_after <= now() ${freeKeys(policy)}
@@ -81,7 +84,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     update ${schema}.job_common j
     set state = 'active', started_on = now(), heartbeat_on = now(), retry_count = case when started_on is not null then retry_count + 1 else retry_count end
     from first where j.name = $1 and j.id = first.id
-    returning j.id, j.singleton_key, j.retry_count, j.retry_limit, j.expire_seconds, j.data`
+    returning j.id, j.singleton_key, j.retry_count, j.retry_limit, j.expire_seconds, j.data${outward ? `, ${isOfClosed(serviceName)} as closed` : ''}`
 
   /** Leaves out keys that are taken. Each policy is written out, because pg-boss' index for it names the policy: any other wording scans the table. */
   function freeKeys(policy: JobPolicy): string {
@@ -158,7 +161,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
 
   function startQueue(job: Job<never, never, never>) {
     const concurrency = job.settings.concurrency ?? 8
-    const claim = fetchText(job.settings.policy ?? 'standard')
+    const claim = fetchText(job.settings)
     const running = new Map<string, Claimed>()
     let finished: { id: string; retryCount: number }[] = []
     let settling: Promise<void> | undefined
@@ -182,13 +185,16 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
       const started = performance.now()
       let outcome = 'done'
       try {
-        await inSpan(
-          `job ${job.name}`,
-          { kind: SpanKind.CONSUMER, parent: run.data.traceparent, attributes: { 'parley.job.id': run.id } },
-          () => execute(job, run),
-        )
-        crashPoint('job.before_settle')
-        if (!run.ended) await settle(run)
+        if (run.closed && (await hold(job, run))) outcome = 'held'
+        else {
+          await inSpan(
+            `job ${job.name}`,
+            { kind: SpanKind.CONSUMER, parent: run.data.traceparent, attributes: { 'parley.job.id': run.id } },
+            () => execute(job, run),
+          )
+          crashPoint('job.before_settle')
+          if (!run.ended) await settle(run)
+        }
       } catch (error) {
         outcome = await fail(job, run, error)
       } finally {
@@ -322,6 +328,20 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
           ? new LeaseLost(`Run ${run.retry_count + 1} of job ${run.id} no longer holds it.`)
           : error,
     )
+  }
+
+  /** Ends a run of a closed organization and keeps what it was to do; false when the organization has opened meanwhile. */
+  async function hold(job: Job<never, never, never>, run: Claimed): Promise<boolean> {
+    const { organizationId } = run.data
+    const held = await database.transaction(organizationId, async (session) => {
+      if (!(await holdClosed(session, organizationId))) return false
+      endRun(session, job.name, run)
+      const once = job.settings.policy === 'stately'
+      await recordHeldJob(session, { job: job.name, jobId: run.id, key: run.singleton_key ?? '', payload: run.data, once })
+      return true
+    })
+    if (held) log.info({ job: job.name, jobId: run.id, organizationId }, 'a job waits: its organization is closed')
+    return held
   }
 
   /** Decides what becomes of a failed run: nothing (not ours any more), a later try, or the dead letters. */

@@ -8,6 +8,7 @@ import { describe } from './errors.ts'
 import { openIdentity, type Guards } from './identity/open-identity.ts'
 import { forgetStatement } from './identity/projection.ts'
 import { createIdempotency, type Idempotency } from './idempotency.ts'
+import { releaseForgotten } from './held-jobs.ts'
 import { forgetIdempotencyKeys } from './idempotency-tables.ts'
 import { jobInserter } from './job-insert.ts'
 import { type JobRunner, startJobs } from './jobs.ts'
@@ -112,7 +113,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     transaction: (organizationId, work) => database.transaction(organizationId, work),
     wake: () => news.tell(true, new Map()),
   }
-  const identity = openIdentity({ guards: shared.guards, database, bus, log, now: clock.now })
+  const identity = openIdentity({ serviceName: service.name, guards: shared.guards, database, bus, log, now: clock.now })
   const stopAnswers: (() => void)[] = []
   const context: OpenContext<never, unknown> = {
     config: settings,
@@ -143,7 +144,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     ...stopAnswers,
     news.stop,
     showSkew(clock, service.name),
-    startUpkeep(database, log),
+    startUpkeep(service.name, database, system, log),
     observe('parley.database.connections', 'Connections of the pool by state.', () =>
       Object.entries(database.gauges()).map(([state, value]) => ({ value, attributes: { service: service.name, state } })),
     ),
@@ -264,7 +265,7 @@ const handledDays = 30
 const chunk = 5_000
 
 /** Once at start and every hour: outbox partitions for the days to come, and what is past its time away, in short transactions. */
-function startUpkeep(database: Database<never>, log: Logger): () => void {
+function startUpkeep(serviceName: string, database: Database<never>, system: Database<never>, log: Logger): () => void {
   const keep = async () => {
     try {
       await database.query('select maintain_outbox($1)', [outboxDays])
@@ -276,6 +277,7 @@ function startUpkeep(database: Database<never>, log: Logger): () => void {
            select ctid from handled where handled_at < now() - $2 * interval '1 day' limit $1)) returning 1`,
         [chunk, handledDays],
       )
+      await releaseForgotten(serviceName, system, database)
     } catch (error) {
       log.warn({ err: describe(error) }, 'upkeep did not finish; it is tried again in an hour')
     }

@@ -12,7 +12,7 @@ interface OpsApp {
   retryNow(): void
 }
 
-const DeadLetterState = z.enum(['retrying', 'waiting', 'dead', 'redriven', 'dropped', 'recovered'])
+const DeadLetterState = z.enum(['retrying', 'waiting', 'dead', 'held', 'redriven', 'dropped', 'recovered'])
 const DeadLetter = z.object({
   id: Id,
   service: z.string(),
@@ -201,8 +201,8 @@ export function opsRoutes(serviceName: string): Route<never, never>[] {
       async run({ params, caller, commit }) {
         return commit(async (tx, { audit }) => {
           const dead = await findDeadLetter(tx, caller.organizationId, params.id)
-          if (dead['state'] !== 'dead')
-            throw new AppError('conflict', `Only a dead one can be dropped; this one is ${String(dead['state'])}.`)
+          if (dead['state'] !== 'dead' && dead['state'] !== 'held')
+            throw new AppError('conflict', `Only a dead or a held one can be dropped; this one is ${String(dead['state'])}.`)
           const updated = await sql<Row>`
             update dead_letters set state = 'dropped', last_at = now(), settled_by = ${caller.actor.id}
             where organization_id = ${caller.organizationId} and id = ${params.id} returning *`.execute(tx)

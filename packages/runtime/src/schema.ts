@@ -5,6 +5,7 @@ import pg from 'pg'
 import { PgBoss } from 'pg-boss'
 import { describe } from './errors.ts'
 import { organizationTables } from './identity/organization-tables.ts'
+import { closedOrganizationsPolicy, heldJobs } from './held-tables.ts'
 import { idempotencyPolicies, idempotencyTables } from './idempotency-tables.ts'
 import { identityTables } from './identity/tables.ts'
 import type { Job, Migration, Service } from './types.ts'
@@ -192,7 +193,7 @@ async function createRole(pool: pg.Pool, role: string, password: string | undefi
 /** All steps of a service's schema: the runtime's, then its own. */
 export function migrationsOf(service: Service<never, never, never>): Migration[] {
   const runtime = { name: '000-runtime', up: runtimeTables.replaceAll('SCHEMA_NAME', schemaOf(service.name)) }
-  return [runtime, identityTables, idempotencyTables, organizationTables, ...service.migrations]
+  return [runtime, identityTables, idempotencyTables, organizationTables, heldJobs, ...service.migrations]
 }
 
 async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<never, never, never>): Promise<void> {
@@ -253,6 +254,7 @@ async function secure(pool: pg.Pool, schema: string, role: string): Promise<void
       `drop policy if exists organization on ${table}`,
       `create policy organization on ${table} to ${role} using (${organizationPolicy}) with check (${organizationPolicy})`,
     )
+    if (name === 'identity_organizations') statements.push(...closedOrganizationsPolicy(table, role))
     if (name === 'idempotency_keys') statements.push(...idempotencyPolicies(table, role))
     if (name === 'outbox' || name === 'dead_letters') {
       statements.push(

@@ -106,6 +106,8 @@ export interface JobSettings {
   expireSeconds?: number
   /** Runs at once in one process. Default 8. */
   concurrency?: number
+  /** It acts in outside systems for the organization: while that is closed, its runs are held, and go on when it opens again. Default false. */
+  outward?: boolean
 }
 
 /** What `later` needs to know of a job. */

@@ -38,6 +38,8 @@ export const statelyWork = job('stately-work', Task, { ...quick, policy: 'statel
 export const strictWork = job('strict-work', Task, { ...quick, policy: 'key_strict_fifo' }, perform)
 /** Has no second try. */
 export const onlyWork = job('only-work', Task, { ...quick, retryLimit: 0 }, perform)
+/** Acts outside, so that it waits while its organization is closed. */
+export const outwardWork = job('outward-work', Task, { ...quick, policy: 'stately', outward: true }, perform)
 /** Has tries enough for slow look-ups. */
 export const patientWork = job('patient-work', Task, { ...quick, retryLimit: 8 }, perform)
 
@@ -45,7 +47,7 @@ export const workshop = defineService<WorkshopApp, WorkshopTables, Record<string
   name: 'workshop',
   summary: 'Works, for tests.',
   config: z.object({}),
-  jobs: [standardWork, singletonWork, statelyWork, strictWork, onlyWork, patientWork],
+  jobs: [standardWork, singletonWork, statelyWork, strictWork, onlyWork, patientWork, outwardWork],
   states: [workDone],
   migrations: [
     {

@@ -8,6 +8,8 @@ import {
   sessionRevoked,
   signingKeyChanged,
 } from '@parley/contracts'
+import { CompiledQuery } from 'kysely'
+import { releaseHeldStatement } from '../held-jobs.ts'
 import { type Handler, kit } from '../types.ts'
 import { saveKey, saveMember, saveOrganization, saveRevokedSession, saveSigningKey } from './projection.ts'
 
@@ -33,8 +35,9 @@ export interface Changed {
 }
 
 /** Keeps a service's own knowledge of who may call it. Each handler is one upsert that an older revision does not pass. */
-export function identityHandlers(changed: Changed): readonly Handler<unknown, never, never>[] {
+export function identityHandlers(serviceName: string, changed: Changed): readonly Handler<unknown, never, never>[] {
   const { on } = kit<unknown, never>()
+  const release = releaseHeldStatement(serviceName)
   const know = (name: string, event: typeof memberJoined) =>
     on(name, event, async ({ event: { organizationId, data }, tx }) => {
       await saveMember(tx, organizationId, data)
@@ -44,6 +47,8 @@ export function identityHandlers(changed: Changed): readonly Handler<unknown, ne
     on(name, event, async ({ event: { organizationId, data }, tx }) => {
       await saveOrganization(tx, organizationId, data)
       changed.organization(organizationId)
+      // Whether it is open says the row, which a newer event may have changed already.
+      if (data.status !== 'inactive') await tx.executeQuery(CompiledQuery.raw(release, [organizationId]))
     })
   return [
     knowOrganization('know-organization', organizationCreated),

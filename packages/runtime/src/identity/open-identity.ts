@@ -37,14 +37,21 @@ export function openGuards(config: GuardSettings, bus: Bus, log: Logger, now: ()
 }
 
 /** One service's knowledge of its callers: the handlers that keep it and the look-up that uses it. */
-export function openIdentity(options: { guards: Guards; database: Database<never>; bus: Bus; log: Logger; now(): number }): {
+export function openIdentity(options: {
+  serviceName: string
+  guards: Guards
+  database: Database<never>
+  bus: Bus
+  log: Logger
+  now(): number
+}): {
   handlers: readonly Handler<unknown, never, never>[]
   authenticate: Authenticate
 } {
-  const { guards, database, bus, log, now } = options
+  const { serviceName, guards, database, bus, log, now } = options
   const directory = openDirectory({ database, bus })
   return {
-    handlers: identityHandlers(directory.changed),
+    handlers: identityHandlers(serviceName, directory.changed),
     authenticate: createAuthenticator({ ...guards, directory, log, now }),
   }
 }

@@ -12,7 +12,7 @@ import { noteConnectionTest } from '../steps/note-connection-test.ts'
 export const testConnection = job(
   testConnectionRef.name,
   testConnectionRef.schema,
-  { policy: 'standard', expireSeconds: 30 },
+  { policy: 'standard', outward: true, expireSeconds: 30 },
   async ({ data: { connectionId, tries, reported }, organizationId, app, read, finish }) => {
     const found = await read((tx) => findOpenConnection(tx, app.keys, organizationId, connectionId))
     if (found?.connection.unreachedTests !== tries) return

@@ -22,6 +22,7 @@ export const takeTurn = job(
   // A turn asks at most twice, each time with two tries of 20 s at the most.
   {
     policy: 'stately',
+    outward: true,
     concurrency: mostTurnsAtOnce,
     expireSeconds: 100,
     retryLimit: 8,

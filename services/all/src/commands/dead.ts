@@ -14,7 +14,7 @@ interface Common {
   json?: true
   data?: string
 }
-const states = ['dead', 'retrying', 'waiting', 'redriven', 'dropped', 'recovered']
+const states = ['dead', 'held', 'retrying', 'waiting', 'redriven', 'dropped', 'recovered']
 const Page = z.object({ items: z.array(DeadLetter), total: z.number() })
 const Whole = DeadLetter.extend({ payload: z.unknown() })
 

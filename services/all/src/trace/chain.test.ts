@@ -174,6 +174,9 @@ describe('a chain that did not run to its end says where it stopped and why', ()
     for (const state of ['dropped', 'recovered'] as const) {
       expect(stopOf(replaced('agents', { deadLetters: [{ ...letter, state }] }))).toBe('')
     }
+    const held = { ...letter, kind: 'job' as const, handler: 'take-turn', state: 'held' as const, attempts: 0 }
+    const waits = stopOf(replaced('agents', { jobs: [], events: [], deadLetters: [held] }))
+    expect(waits).toContain('Stopped in agents: job take-turn is held.\n  Why: its organization is closed')
   })
 
   test('at a job that waits or is tried again, with its error', () => {

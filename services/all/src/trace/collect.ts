@@ -13,7 +13,7 @@ export const DeadLetter = z.object({
   eventId: z.string(),
   key: z.string(),
   correlationId: z.string().nullable(),
-  state: z.enum(['retrying', 'waiting', 'dead', 'redriven', 'dropped', 'recovered']),
+  state: z.enum(['retrying', 'waiting', 'dead', 'held', 'redriven', 'dropped', 'recovered']),
   errorClass: z.string().nullable(),
   error: z.string().nullable(),
   attempts: z.number(),

@@ -1,5 +1,5 @@
 import type { ChainParts } from './chain.ts'
-import type { Conversation, Receipt, ServiceTrace, TraceEffect, TraceJob } from './collect.ts'
+import type { Conversation, DeadLetter, Receipt, ServiceTrace, TraceEffect, TraceJob } from './collect.ts'
 
 /** A point at which a chain does not go on, and why. */
 export interface Stop {
@@ -86,16 +86,30 @@ function personStops(conversation: Conversation, traces: readonly ServiceTrace[]
 function letterStops(trace: ServiceTrace): Stop[] {
   return trace.deadLetters
     .filter((letter) => !over.has(letter.state))
-    .map((letter) => ({
-      service: trace.service,
-      what:
-        letter.kind === 'job'
-          ? `job ${letter.handler} was given up after ${letter.attempts} tries`
-          : `${letter.handler} could not take ${letter.type} (${letter.state}, ${letter.attempts} tries)`,
-      why: letter.error ?? 'an earlier event of the same key has to be taken first',
-      remedy: letter.state === 'dead' ? `parley dead redrive ${letter.id}, once the cause is gone` : null,
-      passing: letter.state !== 'dead',
-    }))
+    .map((letter) => (letter.state === 'held' ? heldStop(letter) : letterStop(letter)))
+}
+
+function heldStop({ id, service, handler }: DeadLetter): Stop {
+  return {
+    service,
+    what: `job ${handler} is held`,
+    why: 'its organization is closed; it goes on when that opens again',
+    remedy: `parley dead drop ${id}, if it is not to happen any more`,
+    passing: false,
+  }
+}
+
+function letterStop(letter: DeadLetter): Stop {
+  return {
+    service: letter.service,
+    what:
+      letter.kind === 'job'
+        ? `job ${letter.handler} was given up after ${letter.attempts} tries`
+        : `${letter.handler} could not take ${letter.type} (${letter.state}, ${letter.attempts} tries)`,
+    why: letter.error ?? 'an earlier event of the same key has to be taken first',
+    remedy: letter.state === 'dead' ? `parley dead redrive ${letter.id}, once the cause is gone` : null,
+    passing: letter.state !== 'dead',
+  }
 }
 
 function jobStops(trace: ServiceTrace, job: TraceJob, now: number): Stop[] {

@@ -45,7 +45,15 @@ type UsableChannel = NonNullable<NextOutgoing['channel']>
 export const sendMessage = job(
   'send-message',
   SendMessage,
-  { policy: 'singleton', concurrency: 32, expireSeconds: 60, retryLimit: 11, retryDelaySeconds: 2, retryDelayMaxSeconds: 120 },
+  {
+    policy: 'singleton',
+    outward: true,
+    concurrency: 32,
+    expireSeconds: 60,
+    retryLimit: 11,
+    retryDelaySeconds: 2,
+    retryDelayMaxSeconds: 120,
+  },
   async (run) => {
     const next = await run.read((tx) => findNextOutgoing(tx, run.organizationId, run.data.chat))
     if (next === undefined) return
