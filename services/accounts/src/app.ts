@@ -16,8 +16,7 @@ import { openTester, type Tester } from './connection-tests/test-connection.ts'
 import { type AccessTokens, openAccessTokens } from './access-tokens.ts'
 import { answerIdentity } from './answers.ts'
 import { type BreachCheck, openBreachCheck } from './breached-passwords.ts'
-import { resealPreferencesRef } from './db/preferences.ts'
-import { resealSecondFactorsRef } from './db/sealed-totp.ts'
+import { resealTextsRef, sealedTables } from './db/sealed-texts.ts'
 import { keepSigningKeys, rotateSigningKeysRef } from './db/signing-keys.ts'
 import type { DB } from './db/types.ts'
 import { forgetOldSignInsRef } from './db/upkeep.ts'
@@ -78,8 +77,7 @@ export async function openApp({ config, database, now, answer, log }: OpenContex
   await database.commit({ organizationId: installationId }, async (tx, tools) => {
     await keepSigningKeys(tx, tools, keys, now())
     tools.later(rotateSigningKeysRef, {}, { key: 'installation' })
-    tools.later(resealSecondFactorsRef, { after: null })
-    tools.later(resealPreferencesRef, { after: null })
+    for (const table of sealedTables) tools.later(resealTextsRef, { table, after: null })
     tools.later(forgetOldSignInsRef, {}, { key: 'installation' })
   })
   answerIdentity({ answer, database, now })

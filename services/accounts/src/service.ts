@@ -27,8 +27,7 @@ import { doors } from './doors.ts'
 import { getAudit, getAuditVerification } from './routes/audit.ts'
 import { answerMailRequest } from './jobs/answer-mail-request.ts'
 import { forgetOldSignIns } from './jobs/forget-old-sign-ins.ts'
-import { resealPreferences } from './jobs/reseal-preferences.ts'
-import { resealSecondFactors } from './jobs/reseal-second-factors.ts'
+import { resealTexts } from './jobs/reseal-texts.ts'
 import { rotateSigningKeys } from './jobs/rotate-signing-keys.ts'
 import { sendMail } from './jobs/send-mail.ts'
 import { changeEmail, confirmEmail, verifyEmail } from './routes/email-verification.ts'
@@ -182,8 +181,7 @@ export const accounts = defineService({
     sendMail,
     answerMailRequest,
     rotateSigningKeys,
-    resealSecondFactors,
-    resealPreferences,
+    resealTexts,
     forgetOldSignIns,
     sealAudit,
     lookAtUsage,

@@ -1,4 +1,5 @@
 import type { World } from '@parley/runtime/testing'
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest'
 import { newEmail, openPeople, password, type People, startPeople } from './sign-ups.ts'
 import { type SmtpServer, startSmtpServer } from './smtp-server.ts'
@@ -100,6 +101,33 @@ describe('with a mail server', () => {
     await world.settle()
     expect(await stateOf(world, email)).toMatchObject({ state: 'late', sealed_text: null })
     expect(server.taken).toHaveLength(0)
+  })
+
+  test('mail that waits through a change of the installation’s key goes out, also when the old one is gone', async () => {
+    const email = newEmail()
+    server.answers.push('451 try later')
+    await ask(email)
+    await answered()
+    await vi.waitUntil(
+      async () =>
+        (
+          await world.sql(
+            `update accounts_jobs.job_common set start_after = now() + interval '1 hour' where name = 'send-mail' and state = 'retry' returning 1`,
+          )
+        ).length > 0,
+      { timeout: 10_000 },
+    )
+    const sealed = (await stateOf(world, email))?.sealed_text
+    world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = world.environment['PARLEY_SECRET_KEY'] as string
+    world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
+    await world.restart()
+    await vi.waitUntil(async () => (await stateOf(world, email))?.sealed_text !== sealed, { timeout: 10_000 })
+    delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
+    await world.restart()
+    await tryAgain()
+    await world.settle()
+    expect(await stateOf(world, email)).toEqual({ state: 'sent', sealed_text: null, error: null })
+    expect(server.taken).toHaveLength(1)
   })
 })
 

@@ -1,9 +1,10 @@
-import { Id, installationId } from '@parley/contracts'
-import { type CommitTools, type JobRef, openText, type SealedPlace, type SealingKeys, sealText, type Tx } from '@parley/runtime'
+import { Id } from '@parley/contracts'
+import { type CommitTools, type JobRef, openText, type SealingKeys, sealText, type Tx } from '@parley/runtime'
 import type { Selectable, Updateable } from 'kysely'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import type { Mails } from './people-types.ts'
+import { sealedPlace } from './sealed-texts.ts'
 import type { DB } from './types.ts'
 
 export type Mail = Selectable<Mails>
@@ -23,13 +24,6 @@ export interface NewMail {
   sendBefore?: Date
 }
 
-const placeOf = (mailId: string): SealedPlace => ({
-  organizationId: installationId,
-  table: 'mails',
-  column: 'sealed_text',
-  row: mailId,
-})
-
 /** Puts a mail into the outgoing ones: it leaves if and only if the surrounding commit succeeds. Resolves with its id. */
 export async function queueMail(tx: Tx<DB>, tools: CommitTools, mail: NewMail): Promise<string> {
   const mailId = randomUUIDv7()
@@ -40,7 +34,7 @@ export async function queueMail(tx: Tx<DB>, tools: CommitTools, mail: NewMail): 
       kind: mail.kind,
       recipient: mail.to,
       subject: mail.subject,
-      sealedText: sealText(mail.keys, placeOf(mailId), mail.text),
+      sealedText: sealText(mail.keys, sealedPlace('mails', mailId), mail.text),
       sendBefore: mail.sendBefore ?? null,
     })
     .execute()
@@ -54,7 +48,7 @@ export async function findMail(tx: Tx<DB>, mailId: string): Promise<Mail | undef
 
 /** The text of a mail; null once it is wiped. Throws SealBroken. */
 export function openMailText(keys: SealingKeys, mail: Mail): string | null {
-  return mail.sealedText === null ? null : openText(keys, placeOf(mail.mailId), mail.sealedText)
+  return mail.sealedText === null ? null : openText(keys, sealedPlace('mails', mail.mailId), mail.sealedText)
 }
 
 export async function settleMail(tx: Tx<DB>, mailId: string, change: Updateable<Mails>): Promise<void> {

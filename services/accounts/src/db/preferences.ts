@@ -1,8 +1,7 @@
-import { installationId } from '@parley/contracts'
-import { currentKeyId, type JobRef, openText, type SealedPlace, type SealingKeys, sealText, type Tx } from '@parley/runtime'
+import { openText, type SealingKeys, sealText, type Tx } from '@parley/runtime'
 import { sql } from 'kysely'
-import { z } from 'zod'
 import { changePreferences, defaultPreferences, type Preferences } from '../rules/preferences.ts'
+import { sealedPlace } from './sealed-texts.ts'
 import type { DB } from './types.ts'
 
 export interface StoredPreferences {
@@ -10,13 +9,6 @@ export interface StoredPreferences {
   createdAt: Date
   updatedAt: Date
 }
-
-const placeOf = (userId: string): SealedPlace => ({
-  organizationId: installationId,
-  table: 'user_preferences',
-  column: 'sealed_preferences',
-  row: userId,
-})
 
 export async function findPreferences(tx: Tx<DB>, keys: SealingKeys, userId: string): Promise<StoredPreferences | undefined> {
   const row = await tx.selectFrom('userPreferences').selectAll().where('userId', '=', userId).executeTakeFirst()
@@ -54,45 +46,14 @@ export async function savePreferences(
 }
 
 const seal = (keys: SealingKeys, userId: string, preferences: Preferences) =>
-  sealText(keys, placeOf(userId), JSON.stringify(preferences))
+  sealText(keys, sealedPlace('user_preferences', userId), JSON.stringify(preferences))
 
 function opened(
   keys: SealingKeys,
   row: { userId: string; sealedPreferences: string; createdAt: Date; updatedAt: Date },
 ): StoredPreferences {
-  const stored = JSON.parse(openText(keys, placeOf(row.userId), row.sealedPreferences)) as Partial<Preferences>
+  const stored = JSON.parse(
+    openText(keys, sealedPlace('user_preferences', row.userId), row.sealedPreferences),
+  ) as Partial<Preferences>
   return { preferences: changePreferences(stored, {}), createdAt: row.createdAt, updatedAt: row.updatedAt }
-}
-
-/** What the job reseal-preferences is asked with; opening the app asks for it, so it stands apart from the job. */
-export const resealPreferencesRef = {
-  name: 'reseal-preferences',
-  schema: z.object({ after: z.uuid().nullable() }),
-} satisfies JobRef<{ after: string | null }>
-
-/** People whose preferences are sealed with another key than the current one, in the order of their ids. */
-export async function listLatePreferences(
-  tx: Tx<DB>,
-  keys: SealingKeys,
-  page: { after: string | null; limit: number },
-): Promise<string[]> {
-  let late = tx
-    .selectFrom('userPreferences')
-    .select('userId')
-    .where(sql<string>`split_part(sealed_preferences, '.', 2)`, '<>', currentKeyId(keys))
-  if (page.after !== null) late = late.where('userId', '>', page.after)
-  const rows = await late.orderBy('userId').limit(page.limit).execute()
-  return rows.map(({ userId }) => userId)
-}
-
-/** Seals them with the current key. Throws SealBroken when no key of ours opens them. */
-export async function resealPreferences(tx: Tx<DB>, keys: SealingKeys, userId: string): Promise<void> {
-  const row = await tx.selectFrom('userPreferences').selectAll().where('userId', '=', userId).forUpdate().executeTakeFirst()
-  if (row === undefined) return
-  const { preferences } = opened(keys, row)
-  await tx
-    .updateTable('userPreferences')
-    .set({ sealedPreferences: seal(keys, userId, preferences) })
-    .where('userId', '=', userId)
-    .execute()
 }
