@@ -12,6 +12,7 @@ import {
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { gaugeProducer } from './gauges.ts'
 
 /** Trace and metric output of this process. */
 export interface Telemetry {
@@ -48,7 +49,7 @@ export function openTelemetry(options: {
       : [],
   })
   trace.setGlobalTracerProvider(provider)
-  const exporter = new PrometheusExporter({ preventServerStart: true })
+  const exporter = new PrometheusExporter({ preventServerStart: true, metricProducers: [gaugeProducer(resource)] })
   const meters = new MeterProvider({
     resource,
     readers: [exporter],
@@ -144,12 +145,4 @@ export const meters = {
   webhooks: lazily(() => meter().createCounter('parley.webhooks', { description: 'Webhook requests by provider and verdict.' })),
 }
 
-/** A gauge read at scrape time; the returned function removes it. */
-export function observe(name: string, description: string, read: () => { value: number; attributes: Attributes }[]): () => void {
-  const gauge = meter().createObservableGauge(name, { description })
-  const callback = (result: { observe(value: number, attributes?: Attributes): void }) => {
-    for (const { value, attributes } of read()) result.observe(value, attributes)
-  }
-  gauge.addCallback(callback)
-  return () => gauge.removeCallback(callback)
-}
+export { observe } from './gauges.ts'
