@@ -72,7 +72,10 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     newUnit: () => new Unit(serviceName, options.now),
     invoke,
     exclusively,
-    flush: (session, unit) => unit.flush(session, options.inserter),
+    async flush(session, unit, organizationId) {
+      await unit.share({ app: options.app, tx: session.tx, organizationId })
+      unit.flush(session, options.inserter)
+    },
   })
   const leases = startLeases({ ...options, types, onTaken: (lanes) => parked.remember(lanes), onMessage: schedule })
   const stopGauges = gauges(serviceName, leases.held, parked.count)
@@ -185,12 +188,14 @@ export function startConsumer(options: ConsumerOptions): Consumer {
         for (const item of items) {
           if (item.event?.organizationId !== organizationId) continue
           for (const handler of only ? [only] : handlersOf(item.event)) {
-            const outcome = toRun.has(`${item.event.id}|${handler.name}`)
+            // Taken out as it is run: the stream may bring an event twice in one group (a replay beyond the broker's memory of ids).
+            const outcome = toRun.delete(`${item.event.id}|${handler.name}`)
               ? await runHandler(session, unit, item, item.event, handler)
               : 'duplicate'
             outcomes.push({ handler: handler.name, outcome })
           }
         }
+        await unit.share({ app: options.app, tx: session.tx, organizationId })
         unit.flush(session, options.inserter, from)
       }
       for (const item of items)
@@ -262,7 +267,14 @@ export function startConsumer(options: ConsumerOptions): Consumer {
         parent: event.traceparent,
         attributes: { 'parley.event.type': event.type, 'parley.event.id': event.id },
       },
-      () => handler.run({ event: event as never, app: options.app as never, tx: session.tx, ...unit.tools(origin) }),
+      () =>
+        handler.run({
+          event: event as never,
+          app: options.app as never,
+          tx: session.tx,
+          together: (work, item) => unit.leave(work, item),
+          ...unit.tools(origin),
+        }),
     )
   }
 

@@ -36,7 +36,8 @@ export interface ParkedOptions {
   newUnit(): Unit
   /** Runs the handler in the open transaction. */
   invoke(session: Session<never>, unit: Unit, event: Event, handler: AnyHandler): Promise<void>
-  flush(session: Session<never>, unit: Unit): void
+  /** Ends what one handler did: the work it left to be shared, and what it states and asks for. */
+  flush(session: Session<never>, unit: Unit, organizationId: string): Promise<void>
   /** Runs `work` while no group of the lane is under way: one that put an event behind this key's last would leave it there. */
   exclusively(lane: HeldLane, work: () => Promise<void>): Promise<void>
   onCommitted(unit: Unit): void
@@ -123,7 +124,7 @@ export function startParked(options: ParkedOptions): Parked {
         [row.organization_id, row.id],
       )
       const more = await promote(session, row)
-      options.flush(session, unit)
+      await options.flush(session, unit, row.organization_id)
       return more
     })
   }

@@ -73,7 +73,18 @@ export interface HandlerContext<App, DB, Data> extends CommitTools {
   app: App
   /** The open commit. */
   tx: Tx<DB>
+  /**
+   * Leaves `item` to work that is done once for all events of this commit and organization, before the commit ends: a statement for
+   * sixty rows costs little more than one for a single row. When it fails, the events are tried one by one, and each has it for itself.
+   */
+  together<Item>(work: SharedWork<App, DB, Item>, item: Item): void
 }
+
+/** Work that events share, told apart by its identity: name it once, outside the handler. `items` are in the order of their events. */
+export type SharedWork<App, DB, Item> = (
+  context: { app: App; tx: Tx<DB>; organizationId: string },
+  items: readonly Item[],
+) => Promise<void>
 
 export interface Handler<App = unknown, DB = unknown, Data = unknown> {
   readonly name: string

@@ -13,7 +13,7 @@ import { auditedValues } from './audit-values.ts'
 import type { Session } from './db.ts'
 import type { JobInserter, JobRequest } from './job-insert.ts'
 import { currentTraceparent } from './telemetry.ts'
-import type { AuditedChange, CallOrigin, CommitTools, JobRef, LaterOptions } from './types.ts'
+import type { AuditedChange, CallOrigin, CommitTools, JobRef, LaterOptions, SharedWork, Tx } from './types.ts'
 
 /** Where a unit of work comes from; every event and job of it carries this on. */
 export interface Origin {
@@ -131,6 +131,7 @@ export class Unit {
   readonly rows: OutboxRow[] = []
   readonly jobs: JobRequest[] = []
   readonly #source: string
+  readonly #shared = new Map<SharedWork<never, never, never>, unknown[]>()
   readonly #now: () => number
 
   /** `now`: milliseconds since 1970, as the process's clock has it. */
@@ -162,6 +163,20 @@ export class Unit {
         })
       },
     }
+  }
+
+  /** Leaves an item to work that is done once, by `share`. */
+  leave<App, DB, Item>(work: SharedWork<App, DB, Item>, item: Item): void {
+    const items = this.#shared.get(work as never)
+    if (items) items.push(item)
+    else this.#shared.set(work as never, [item])
+  }
+
+  /** Does the work that the events of one organization left; what it asks for in turn belongs to their tools. */
+  async share(context: { app: unknown; tx: Tx<never>; organizationId: string }): Promise<void> {
+    const left = [...this.#shared]
+    this.#shared.clear()
+    for (const [work, items] of left) await work(context as never, items as never)
   }
 
   /** Sends what was collected for the session's current organization; it is written when the caller's commit succeeds. */
