@@ -21,48 +21,81 @@ export interface Use {
   costMicros?: number
 }
 
-interface Counted {
-  /** Counted in this lane this month. */
+/** A use, where it is counted: the month it is charged to, and the lane of its event. */
+export interface PlacedUse extends Use {
+  month: Month
+  slot: number
+}
+
+/** A lane's count of a month, after uses were added. */
+export interface Counted {
+  month: Month
+  slot: number
+  /** Events counted in this lane this month: before these uses, and with them. */
+  eventsBefore: number
   events: number
   /** In all lanes, as far as this transaction sees them. */
   used: Used
 }
 
-type CountedRow = Record<'events' | 'messages' | 'aiRequests' | 'customers' | 'aiSpendMicros', string>
+type CountedRow = { month: Month; slot: number } & Record<
+  'eventsBefore' | 'events' | 'messages' | 'aiRequests' | 'customers' | 'aiSpendMicros',
+  string
+>
 
 /**
- * Counts a use in its month, once: undefined when its event is counted already. One statement, of which a row of this lane alone is
- * changed.
+ * Counts uses in their months, each once: one whose event is counted already changes nothing. One statement for all of them, of which
+ * the rows of their own lanes alone are changed; it answers for these.
  */
-export async function countUse(
-  tx: Tx<DB>,
-  organizationId: string,
-  use: Use,
-  place: { month: Month; slot: number },
-): Promise<Counted | undefined> {
-  const { month, slot } = place
-  const is = (type: UsageType) => Number(use.type === type)
+export async function countUses(tx: Tx<DB>, organizationId: string, uses: readonly PlacedUse[]): Promise<Counted[]> {
+  const rowsIn = uses.map((use) => ({
+    id: use.id,
+    month: use.month,
+    slot: use.slot,
+    type: use.type,
+    conversation_id: use.conversationId,
+    turn_id: use.turnId ?? null,
+    customer_id: use.customerId ?? null,
+    model: use.model ?? null,
+    simulated: use.simulated ?? null,
+    prompt_tokens: use.promptTokens ?? 0,
+    completion_tokens: use.completionTokens ?? 0,
+    cost_micros: use.costMicros ?? 0,
+    at: use.at,
+  }))
   const { rows } = await sql<CountedRow>`
-    with logged as (
+    with uses as materialized (
+      select * from jsonb_to_recordset(${JSON.stringify(rowsIn)}::jsonb) as u (id uuid, month date, slot smallint, type text, conversation_id uuid,
+        turn_id uuid, customer_id uuid, model text, simulated boolean, prompt_tokens integer, completion_tokens integer, cost_micros bigint,
+        at timestamptz)
+    ), logged as (
       insert into usage_logs (organization_id, id, usage_type, month, conversation_id, turn_id, ai_model, simulated, prompt_tokens,
         completion_tokens, total_cost_micros, occurred_at)
-      values (${organizationId}, ${use.id}, ${use.type}, ${month}::date, ${use.conversationId}, ${use.turnId ?? null}, ${use.model ?? null},
-        ${use.simulated ?? null}, ${use.promptTokens ?? 0}, ${use.completionTokens ?? 0}, ${use.costMicros ?? 0}, ${use.at})
+      select ${organizationId}::uuid, id, type, month, conversation_id, turn_id, model, simulated, prompt_tokens, completion_tokens, cost_micros, at
+      from uses
       on conflict do nothing
-      returning organization_id, month, prompt_tokens, completion_tokens, total_cost_micros
+      returning id
+    ), fresh as materialized (
+      select uses.* from uses where id in (select id from logged)
     ), seen as (
       insert into usage_customers (organization_id, month, customer_id, slot)
-      select organization_id, month, ${use.customerId ?? null}::uuid, ${slot}::smallint from logged where ${use.customerId ?? null}::uuid is not null
+      select distinct ${organizationId}::uuid, month, customer_id, slot from fresh where customer_id is not null
       on conflict do nothing
-      returning 1
+      returning month, slot
+    ), added as (
+      select month, slot, count(*) as events, count(*) filter (where type = 'message') as messages,
+        count(*) filter (where type = 'conversation') as conversations, count(*) filter (where type = 'ai_request') as ai_requests,
+        sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens, sum(cost_micros) as cost_micros
+      from fresh group by month, slot
     ), counted as (
       insert into usage_slots as s (organization_id, month, slot, events, messages, conversations, customers, ai_requests, prompt_tokens,
         completion_tokens, ai_spend_micros)
-      select organization_id, month, ${slot}::smallint, 1, ${is('message')}::bigint, ${is('conversation')}::bigint,
-        (select count(*) from seen), ${is('ai_request')}::bigint, prompt_tokens, completion_tokens, total_cost_micros
-      from logged
+      select ${organizationId}::uuid, a.month, a.slot, a.events, a.messages, a.conversations,
+        (select count(*) from seen where seen.month = a.month and seen.slot = a.slot), a.ai_requests, a.prompt_tokens, a.completion_tokens,
+        a.cost_micros
+      from added a order by a.month, a.slot
       on conflict (organization_id, month, slot) do update set
-        events = s.events + 1,
+        events = s.events + excluded.events,
         messages = s.messages + excluded.messages,
         conversations = s.conversations + excluded.conversations,
         customers = s.customers + excluded.customers,
@@ -70,16 +103,26 @@ export async function countUse(
         prompt_tokens = s.prompt_tokens + excluded.prompt_tokens,
         completion_tokens = s.completion_tokens + excluded.completion_tokens,
         ai_spend_micros = s.ai_spend_micros + excluded.ai_spend_micros
-      returning s.events, s.messages, s.ai_requests, s.customers, s.ai_spend_micros
+      returning s.month, s.slot, s.events, s.messages, s.ai_requests, s.customers, s.ai_spend_micros
     )
-    select c.events, c.messages + coalesce(o.messages, 0) as messages, c.ai_requests + coalesce(o.ai_requests, 0) as ai_requests,
-      c.customers + coalesce(o.customers, 0) as customers, c.ai_spend_micros + coalesce(o.ai_spend_micros, 0) as ai_spend_micros
-    from counted c, (
+    select to_char(c.month, 'YYYY-MM-DD') as month, c.slot, c.events, c.events - a.events as events_before,
+      sum(c.messages) over of_month + coalesce(o.messages, 0) as messages,
+      sum(c.ai_requests) over of_month + coalesce(o.ai_requests, 0) as ai_requests,
+      sum(c.customers) over of_month + coalesce(o.customers, 0) as customers,
+      sum(c.ai_spend_micros) over of_month + coalesce(o.ai_spend_micros, 0) as ai_spend_micros
+    from counted c join added a using (month, slot), lateral (
       select sum(messages) as messages, sum(ai_requests) as ai_requests, sum(customers) as customers, sum(ai_spend_micros) as ai_spend_micros
-      from usage_slots where organization_id = ${organizationId} and month = ${month}::date and slot <> ${slot}
-    ) o`.execute(tx)
-  const row = rows[0]
-  return row && { events: Number(row.events), used: usedOf(row) }
+      from usage_slots s where s.organization_id = ${organizationId} and s.month = c.month
+        and not exists (select 1 from counted k where k.month = s.month and k.slot = s.slot)
+    ) o
+    window of_month as (partition by c.month)`.execute(tx)
+  return rows.map((row) => ({
+    month: row.month,
+    slot: row.slot,
+    eventsBefore: Number(row.eventsBefore),
+    events: Number(row.events),
+    used: usedOf(row),
+  }))
 }
 
 export interface MonthTotals {

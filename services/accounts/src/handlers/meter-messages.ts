@@ -7,5 +7,5 @@ export const meterMessages = on('meter-messages', messageAdded, async (context) 
   const { sender, addedAt, conversationId, customerId } = context.event.data
   if (sender === 'system') return
   const at = new Date(addedAt)
-  await meter(context, { type: 'message', at, conversationId, ...(sender === 'user' ? { customerId } : {}) })
+  meter(context, { type: 'message', at, conversationId, ...(sender === 'user' ? { customerId } : {}) })
 })

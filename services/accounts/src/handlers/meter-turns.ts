@@ -8,5 +8,5 @@ export const meterTurns = on('meter-turns', turnTaken, async (context) => {
   if (data.model === null) return
   const { conversationId, turnId, model, simulated, promptTokens, completionTokens, costMicros } = data
   const use = { conversationId, turnId, model, simulated, promptTokens, completionTokens, costMicros }
-  await meter(context, { type: 'ai_request', at: new Date(time), ...use })
+  meter(context, { type: 'ai_request', at: new Date(time), ...use })
 })

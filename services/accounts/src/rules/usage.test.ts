@@ -51,12 +51,18 @@ test('a limit of nothing is reached before anything is used', () => {
 
 test('a look is due when those who count at the same moment could cross a line together', () => {
   const watch = { month: '2026-01-01', next: { messages: 5_000, ai_requests: null, customers: null, ai_spend: null } }
-  const counted = (messages: number, events = 1) => ({ events, used: { ...nothing, messages } })
+  const counted = (messages: number, events = 1, eventsBefore = events - 1) => ({
+    eventsBefore,
+    events,
+    used: { ...nothing, messages },
+  })
   expect(needsLook(watch, '2026-01-01', counted(3_900), { messages: 1 })).toBe(false)
   expect(needsLook(watch, '2026-01-01', counted(3_976), { messages: 1 })).toBe(true)
   expect(needsLook(watch, '2026-02-01', counted(1), { messages: 1 })).toBe(true)
   expect(needsLook(null, '2026-01-01', counted(1), { messages: 1 })).toBe(true)
   expect(needsLook(watch, '2026-01-01', counted(1, 512), { messages: 1 })).toBe(true)
+  expect(needsLook(watch, '2026-01-01', counted(1, 511, 449), { messages: 1 })).toBe(false)
+  expect(needsLook(watch, '2026-01-01', counted(1, 540, 500), { messages: 1 })).toBe(true)
 })
 
 test('an organization’s own AI budget is kept when it is the lower one, even where the plan would charge for more', () => {

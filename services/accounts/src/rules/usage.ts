@@ -66,14 +66,18 @@ const unseenEvents = 1_024
 /** Counted events of a lane after which its use is reported, lines or not. */
 const reportEvery = 256
 
-/** True when a look at the whole month is due: a line may be near, the month is new, or it is time to report. */
+/**
+ * True when a look at the whole month is due: a line may be near, the month is new, or it is time to report. `added` is the most that
+ * one event adds to each metric.
+ */
 export function needsLook(
   watch: Watch | null,
   month: Month,
-  counted: { events: number; used: Used },
+  counted: { eventsBefore: number; events: number; used: Used },
   added: Partial<Record<Metric, number>>,
 ): boolean {
-  if (watch?.month !== month || counted.events % reportEvery === 0) return true
+  const reports = (events: number) => Math.floor(events / reportEvery)
+  if (watch?.month !== month || reports(counted.events) > reports(counted.eventsBefore)) return true
   return metrics.some((metric) => {
     const next = watch.next[metric]
     return next !== null && counted.used[metric] + unseenEvents * (added[metric] ?? 0) >= next
