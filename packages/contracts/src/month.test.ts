@@ -35,3 +35,36 @@ test('one moment is in two months at the two ends of the world', () => {
 test('an unknown zone is refused', () => {
   expect(() => monthOf(at('2026-01-01T00:00:00Z'), 'Mars/Olympus')).toThrow(RangeError)
 })
+
+test('what was asked before does not answer for another minute, month or zone', () => {
+  const asked = () => [
+    monthOf(at('2026-01-31T23:59:59.999Z'), 'UTC'),
+    monthOf(at('2026-02-01T00:00:00.000Z'), 'UTC'),
+    monthOf(at('2026-01-31T23:59:00.000Z'), 'UTC'),
+    monthOf(at('2026-01-31T23:59:00.000Z'), 'Europe/Paris'),
+    startOfMonth('2026-02-01', 'UTC').toISOString(),
+    startOfMonth('2026-03-01', 'UTC').toISOString(),
+    startOfMonth('2026-02-01', 'Europe/Paris').toISOString(),
+  ]
+  expect(asked()).toEqual([
+    '2026-01-01',
+    '2026-02-01',
+    '2026-01-01',
+    '2026-02-01',
+    '2026-02-01T00:00:00.000Z',
+    '2026-03-01T00:00:00.000Z',
+    '2026-01-31T23:00:00.000Z',
+  ])
+  startOfMonth('2026-02-01', 'UTC').setTime(0)
+  expect(startOfMonth('2026-02-01', 'UTC')).toEqual(at('2026-02-01T00:00:00.000Z'))
+})
+
+test('a month that began between two minutes, as in Liberia until 1972, begins there', () => {
+  // 44 minutes and 30 seconds behind.
+  const start = startOfMonth('1971-05-01', 'Africa/Monrovia')
+  expect(start).toEqual(at('1971-05-01T00:44:30.000Z'))
+  expect([monthOf(new Date(start.getTime() - 1), 'Africa/Monrovia'), monthOf(start, 'Africa/Monrovia')]).toEqual([
+    '1971-04-01',
+    '1971-05-01',
+  ])
+})
