@@ -64,11 +64,8 @@ export async function keepSigningKeys(tx: Tx<DB>, tools: CommitTools, keys: Seal
   await sql`select pg_advisory_xact_lock(hashtext('parley.accounts.signing-keys'))`.execute(tx)
   const all = await tx.selectFrom('signingKeys').selectAll().orderBy('activeFrom').limit(mostKeys).execute()
   const lost = await resealSigningKeys(tx, keys, all)
-  // The one key there is was made while we waited for the lock, or by a clock ahead of ours: it signs already, no second is needed.
-  const only = all.length === 1 ? all[0] : undefined
-  const moment = only !== undefined && only.activeFrom > now ? only.activeFrom : now
-  const rotation = decideRotation(all, moment, lost)
-  if (rotation.create !== null) await createSigningKey(tx, tools, keys, { now: moment, activeFrom: rotation.create })
+  const rotation = decideRotation(all, now, lost)
+  if (rotation.create !== null) await createSigningKey(tx, tools, keys, { now, activeFrom: rotation.create })
   for (const { kid, trustedUntil } of rotation.retire) {
     const { x } = await tx
       .updateTable('signingKeys')

@@ -14,6 +14,19 @@ test('a young key stays alone', () => {
   expect(decideRotation([key('a', after(-10 * day))], now)).toEqual({ create: null, retire: [], forget: [] })
 })
 
+test('the only key signs already when another replica made it by a clock ahead of ours, and no second is made', () => {
+  const keys = [key('a', after(1_500))]
+  expect(signingKeyAt(keys, now)?.kid).toBe('a')
+  expect(decideRotation(keys, now)).toEqual({ create: null, retire: [], forget: [] })
+  expect(decideRotation(keys, now, ['a'])).toMatchObject({ create: now, retire: [{ kid: 'a' }] })
+})
+
+test('a key that waits for its day does not sign before it because the one before it is lost or retired', () => {
+  const waiting = key('b', after(day))
+  expect(decideRotation([key('a', after(-29 * day)), waiting], now, ['a'])).toMatchObject({ create: now })
+  expect(signingKeyAt([key('a', after(-29 * day), after(1)), waiting], now)).toBeUndefined()
+})
+
 test('a day before a key is 30 days old the next one is published, and the old one signs on', () => {
   const keys = [key('a', after(-29 * day))]
   expect(decideRotation(keys, now)).toEqual({ create: after(day), retire: [], forget: [] })

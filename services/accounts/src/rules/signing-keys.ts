@@ -23,11 +23,19 @@ export interface Rotation {
   forget: string[]
 }
 
-/** The key that signs at `now`: of those that are active, the latest. */
-export function signingKeyAt<Key extends KeyDates>(keys: readonly Key[], now: Date): Key | undefined {
-  return keys
-    .filter((key) => key.activeFrom <= now && key.trustedUntil === null)
-    .toSorted((a, b) => b.activeFrom.getTime() - a.activeFrom.getTime())[0]
+/**
+ * The key that signs at `now`: of those that are active, the latest. The only one there is signs already when its time has not come by
+ * our clock: another replica made it a moment ago, by a clock ahead of ours or while we waited for it. `lost`: keys whose private part
+ * opens no more.
+ */
+export function signingKeyAt<Key extends KeyDates>(
+  keys: readonly Key[],
+  now: Date,
+  lost: readonly string[] = [],
+): Key | undefined {
+  const able = keys.filter((key) => key.trustedUntil === null && !lost.includes(key.kid))
+  if (keys.length === 1) return able[0]
+  return able.filter((key) => key.activeFrom <= now).toSorted((a, b) => b.activeFrom.getTime() - a.activeFrom.getTime())[0]
 }
 
 /**
@@ -36,7 +44,7 @@ export function signingKeyAt<Key extends KeyDates>(keys: readonly Key[], now: Da
  */
 export function decideRotation(keys: readonly KeyDates[], now: Date, lost: readonly string[] = []): Rotation {
   const able = keys.filter(({ kid }) => !lost.includes(kid))
-  const current = signingKeyAt(able, now)
+  const current = signingKeyAt(keys, now, lost)
   const waiting = able.some((key) => key.activeFrom > now && key.trustedUntil === null)
   const due = current === undefined ? now : new Date(current.activeFrom.getTime() + rotateAfterMs)
   const create =
