@@ -33,7 +33,7 @@ export interface Scenario {
   /** How long everything may take to settle after the fault. */
   settleMs?: number
   /** Why it cannot run on this machine, or undefined when it can. */
-  impossible?(): string | undefined
+  impossible?(): string | undefined | Promise<string | undefined>
 }
 
 export interface Result extends Verdict {
@@ -79,7 +79,7 @@ export async function play(stage: Stage, scenario: Scenario, seed: number): Prom
   const before = stage.ledger.sends.length
   const { fault, title } = scenario
   const base = { fault, title, seed, skipped: false }
-  const problem = scenario.impossible?.()
+  const problem = await scenario.impossible?.()
   if (problem !== undefined) {
     return {
       ...base,

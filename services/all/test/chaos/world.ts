@@ -56,6 +56,8 @@ export interface World {
   killOne(service: ServiceName, choose: (candidates: readonly Replica[]) => Replica): number | undefined
   /** Kills every process of the service, and each one that is started in its place, until what it returns is called. */
   keepDown(service: ServiceName): () => void
+  /** Processes that are started from now on get this too; undefined: no more of it. */
+  launchWith(environmentOf: ((service: ServiceName) => Record<string, string>) | undefined): void
   /** Heals every network. */
   heal(): void
   stop(): Promise<void>
@@ -136,6 +138,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
     const keeper = await openKeeper(allServices, { ...shared, NATS_URL: broker.url, ...logins.of(keeperName) }, keeperLog)
     undo.push(() => keeper.stop())
 
+    let further: ((service: ServiceName) => Record<string, string>) | undefined
     const waiting = new Map<string, string[]>()
     const armed = new Map<Replica, string>()
     const deaths: { service: string; how: string; at: number }[] = []
@@ -155,6 +158,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
           ...addressesFor(networks[service as ServiceName], address, roleOf(service)),
           ...logins.of(service),
           ...(place === undefined ? {} : { PARLEY_CRASH_AT: place }),
+          ...further?.(service as ServiceName),
         }
       },
       sink,
@@ -215,6 +219,9 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
         // A process takes longer than this to start: none of them gets as far as taking a call.
         const timer = setInterval(killAll, 50)
         return () => clearInterval(timer)
+      },
+      launchWith(environmentOf) {
+        further = environmentOf
       },
       heal() {
         for (const network of Object.values(networks)) for (const proxy of Object.values(network)) proxy.set({ kind: 'pass' })

@@ -72,7 +72,7 @@ async function looksFine(stage: Stage, known: Credentials): Promise<number> {
 }
 
 /** A customer gets an answer, and the other services know a member and a key; gives how long the answer took. */
-async function knowsAndAnswers({ world, sender }: Stage, { token, tokenUntil, key }: Credentials): Promise<number> {
+export async function knowsAndAnswers({ world, sender }: Stage, { token, tokenUntil, key }: Credentials): Promise<number> {
   const began = performance.now()
   const { ref, answers } = await sender.newCustomer().writes()
   expectThat(answers.length === 1, `a webhook was taken only after ${answers.join(', ')}`)

@@ -1,6 +1,7 @@
 import type { Scenario } from '../scenario.ts'
 import { accountsAway } from './accounts.ts'
 import { brokerFreezes, brokerIsKilled, brokerLosesItsStore, streamIsDeleted } from './broker.ts'
+import { clocksDisagree } from './clocks.ts'
 import {
   anythingDiesAnytime,
   everyServiceDiesEverywhere,
@@ -33,6 +34,7 @@ export const scenarios: readonly Scenario[] = [
   reportsComeInAnyOrder,
   albumOfTen,
   poisonHoldsUpNobodyElse,
+  clocksDisagree,
   streamIsDeleted,
   rollingRestart,
   accountsAway,
