@@ -1,8 +1,9 @@
-import { Id, Metric, Timestamp } from '@parley/contracts'
+import { Id, Timestamp } from '@parley/contracts'
 import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { findTransaction, listTransactions, type Transaction } from '../db/billing.ts'
+import { OverageLineView } from '../overage-view.ts'
 
 const Type = z.enum(['subscription', 'overage', 'one_time', 'refund', 'credit'])
 const Status = z.enum(['pending', 'failed', 'succeeded', 'refunded'])
@@ -27,16 +28,7 @@ const TransactionView = z.object({
   failureReason: z.string().nullable(),
   periodStart: Timestamp.nullable(),
   periodEnd: Timestamp.nullable(),
-  lines: z.array(
-    z.object({
-      metric: Metric,
-      used: z.int(),
-      limit: z.int(),
-      quantity: z.int(),
-      unitPriceMicros: z.number(),
-      amountMinor: z.int(),
-    }),
-  ),
+  lines: z.array(OverageLineView),
   /** Of a refund: the transaction whose money went back. */
   refundOf: Id.nullable(),
   createdAt: Timestamp,

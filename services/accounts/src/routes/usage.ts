@@ -5,6 +5,7 @@ import { route } from '../app.ts'
 import { type ListedMonth, listMonths } from '../db/usage-months.ts'
 import { findSettings } from '../db/usage-settings.ts'
 import { listUses, type MonthTotals, sumMonth, usedOf } from '../db/usage.ts'
+import { OverageLineView } from '../overage-view.ts'
 import { limitOf, metrics, type Terms, termsOf } from '../rules/limits.ts'
 import { nextMonth } from '../rules/month.ts'
 import { percentOf } from '../rules/usage.ts'
@@ -79,16 +80,7 @@ const MonthOfUsage = z.object({
   messageLimit: z.int().nullable(),
   messagesRemaining: z.int().nullable(),
   overageMessages: z.int(),
-  overage: z.array(
-    z.object({
-      metric: Metric,
-      used: z.int(),
-      limit: z.int(),
-      quantity: z.int(),
-      unitPriceMicros: z.number(),
-      amountMinor: z.int(),
-    }),
-  ),
+  overage: z.array(OverageLineView),
   /** The bill for what ran over. */
   overageTransactionId: Id.nullable(),
   closedAt: Timestamp.nullable(),
