@@ -30,7 +30,9 @@ export const SignedIn = Tokens.extend({
   /** Keep it and send it at the next sign-in from this device: others' wrong guesses then do not slow you down. */
   deviceToken: z.string(),
   user: UserView,
-  organizations: z.array(z.object({ organizationId: Id, name: z.string(), role: Role, status: z.enum(['active', 'suspended']) })),
+  organizations: z.array(
+    z.object({ organizationId: Id, name: z.string(), role: Role, status: z.enum(['active', 'suspended']), closed: z.boolean() }),
+  ),
 })
 
 export interface Opened {
@@ -83,7 +85,7 @@ export async function openSession(
 
 /** The organization to begin with: the wanted one, the last one, or the first. */
 export async function chooseOrganization(app: App, user: User, wanted?: string): Promise<string | null> {
-  const active = (await organizationsOf(app.database, user.userId)).filter(({ status }) => status === 'active')
+  const active = (await organizationsOf(app.database, user.userId)).filter(({ status, closed }) => status === 'active' && !closed)
   const ids = active.map(({ organizationId }) => organizationId)
   return [wanted, user.lastMemberOf, ids[0]].find((id) => id != null && ids.includes(id)) ?? null
 }

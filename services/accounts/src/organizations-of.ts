@@ -10,6 +10,8 @@ export interface OwnOrganization {
   name: string
   role: Role
   status: 'active' | 'suspended'
+  /** The organization is: nobody acts in it until its operator opens it again. */
+  closed: boolean
 }
 
 /**
@@ -26,7 +28,9 @@ export async function organizationsOf(database: ServiceDatabase<DB>, userId: str
         findMember(tx, organizationId, userId),
       ])
       if (!organization || !member || member.status === 'removed') continue
-      found.push({ organizationId, name: organization.name, role: member.role, status: member.status })
+      const { name } = organization
+      const closed = organization.status === 'inactive'
+      found.push({ organizationId, name, role: member.role, status: member.status, closed })
     }
     return found
   })

@@ -243,6 +243,32 @@ describe('switching', () => {
     })
     expect(refused.status).toBe(404)
   })
+
+  test('passes a closed organization by at sign-in, says which are closed, and refuses to go there', async () => {
+    const joined = await people.join({ organizationName: 'Closing' })
+    const { organizationId: closing, accessToken, email } = joined
+    const made = await people.as(accessToken, 'POST', '/v1/organizations', { name: 'Going on' })
+    const goingOn = made.body.organizationId
+    await people.as(accessToken, 'POST', '/v1/auth/switch-organization', { organizationId: closing })
+    const set = (status: string) =>
+      world.call('PATCH', `/v1/operator/organizations/${closing}`, { body: { status, reason: 'test' } })
+    expect((await set('inactive')).status).toBe(200)
+
+    const signedIn = await people.signIn(email)
+    expect(signedIn.body.organizationId).toBe(goingOn)
+    expect(signedIn.body.organizations).toMatchObject([
+      { organizationId: closing, status: 'active', closed: true },
+      { organizationId: goingOn, status: 'active', closed: false },
+    ])
+    expect((await people.signIn(email, { organizationId: closing })).body.organizationId).toBe(goingOn)
+    const refused = await people.as(signedIn.body.accessToken, 'POST', '/v1/auth/switch-organization', {
+      organizationId: closing,
+    })
+    expect(refused).toMatchObject({ status: 403, body: { error: { details: { reason: 'organization_closed' } } } })
+
+    expect((await set('active')).status).toBe(200)
+    expect((await people.signIn(email, { organizationId: closing })).body.organizationId).toBe(closing)
+  })
 })
 
 describe('a person', () => {

@@ -63,6 +63,8 @@ test('a closed organization is shut to its members and keys in every service wit
     body: { provider: 'whapi', accountId: 'SHOP-PHONE', name: 'Shop' },
   })
   expect(source.status).toBe(201)
+  const channel = { token: 'phone-token', baseUrl: phone.url }
+  expect((await world.call('PUT', '/v1/channels/SHOP-PHONE', { body: channel })).status).toBe(200)
   const { path, header } = source.body
   phone.setWebhook({ url: world.running.url + path, headers: { [header.name]: header.value } })
   const statuses = async () => {
@@ -79,12 +81,43 @@ test('a closed organization is shut to its members and keys in every service wit
   const shut = Array(lists.length * 2).fill('This organization is closed.')
   await expect.poll(statuses, { timeout: 5_000, interval: 100 }).toEqual(shut)
 
+  await world.settle()
+  const [asked, sent] = [model.count, phone.sent.length]
   const delivery = await phone.customerSends({ from: '33612345678', name: 'Zoé', text: 'Bonjour' })
   expect(delivery.status).toBe(200)
   const { receiptId } = JSON.parse(delivery.body)
   expect(await world.sql('select 1 from ingest.receipts where id = $1', [receiptId])).toHaveLength(1)
 
+  // In its conversation, and no further: the turn waits, with the reason that the operator is shown.
+  await world.settle()
+  expect(await world.sql(`select 1 from inbox.messages where organization_id = $1`, [organizationId])).toHaveLength(1)
+  const held = async () => (await world.call('GET', '/v1/ops/agents/dead-letters?state=held')).body.items
+  expect(await held()).toMatchObject([{ handler: 'take-turn', error: 'Its organization is closed.' }])
+  expect([model.count, phone.sent.length]).toEqual([asked, sent])
+
   // The operator's own key opens it again: it belongs to who runs the installation.
   expect((await turn('active')).status).toBe(200)
   await expect.poll(statuses, { timeout: 5_000, interval: 100 }).toEqual(Array(lists.length * 2).fill(200))
+  // And the customer has their answer, once.
+  await expect.poll(() => phone.sentTo('33612345678').length, { timeout: 10_000 }).toBe(1)
+  await world.settle()
+  expect(await held()).toEqual([])
+  expect([model.count, phone.sent.length]).toEqual([asked + 1, sent + 1])
+})
+
+test('a message that was asked for before its organization closed goes out when it opens', async () => {
+  const { organizationId } = world
+  const turn = (status: string) =>
+    world.call('PATCH', `/v1/operator/organizations/${organizationId}`, { body: { status, reason: 'test' } })
+  const { items } = (await world.call('GET', '/v1/conversations')).body
+  expect((await turn('inactive')).status).toBe(200)
+  await world.settle()
+  // The operator's key is let in; what it asks for still waits for the organization.
+  const body = { text: 'Nous fermons un moment.' }
+  expect((await world.call('POST', `/v1/conversations/${items[0].id}/messages`, { body })).status).toBe(201)
+  await world.settle()
+  const sent = () => phone.sentTo('33612345678').map(({ text }) => text)
+  expect(sent()).not.toContain(body.text)
+  expect((await turn('active')).status).toBe(200)
+  await expect.poll(sent, { timeout: 10_000 }).toContain(body.text)
 })

@@ -96,6 +96,8 @@ export const getOrganizations = route({
         name: z.string(),
         role: z.string(),
         status: z.enum(['active', 'suspended']),
+        /** Nobody acts in it until its operator opens it again. */
+        closed: z.boolean(),
       }),
     ),
   }),

@@ -6,6 +6,7 @@ import { type App, route } from '../app.ts'
 import { commitForAll, commitIn, memberActor } from '../as-installation.ts'
 import { TokenInput } from '../credentials.ts'
 import { findMember } from '../db/members.ts'
+import { findOrganization } from '../db/organizations.ts'
 import {
   endSessions,
   insertRefreshToken,
@@ -25,6 +26,8 @@ import { decideRefresh } from '../rules/refresh.ts'
 import { hashToken, successorOf } from '../tokens.ts'
 
 const idleMsOf = (app: App) => app.config.ACCOUNTS_IDLE_DAYS * 86_400_000
+/** In the words of every service. */
+const closed = () => new AppError('forbidden', 'This organization is closed.', { details: { reason: 'organization_closed' } })
 const over = () => new AppError('unauthenticated', 'This session is over. Sign in again.')
 
 export const refresh = route({
@@ -106,6 +109,7 @@ export const switchOrganization = route({
       const member = await findMember(tx, organizationId, userId)
       // Not "forbidden": whether there is such an organization is nobody's business who is not in it.
       if (member?.status !== 'active') throw new AppError('not_found', 'You are not a member of an organization with that id.')
+      if ((await findOrganization(tx, organizationId))?.status === 'inactive') throw closed()
       const before = await lockSession(tx, sessionId)
       if (before === undefined || before.endedAt !== null || before.userId !== userId) throw over()
       const at = app.now()
