@@ -8,7 +8,7 @@ import { asyncapi } from './asyncapi.ts'
 import { printJson } from './json-schema.ts'
 import { kubernetes } from './k8s.ts'
 import { natsFiles } from './nats.ts'
-import { openapi } from './openapi.ts'
+import { apiDocument } from './openapi.ts'
 import { findServices } from './services.ts'
 
 /** A committed file that is made out of the source: its path from the root and what it should hold. */
@@ -33,7 +33,7 @@ export async function artifacts(root: string): Promise<Artifact[]> {
   return [
     { path: snapshotPath, text: printJson(snapshotOf(events)) },
     { path: 'docs/asyncapi.json', text: printJson(asyncapi(events, participants, version)) },
-    { path: 'docs/openapi.json', text: printJson(openapi(services, version)) },
+    { path: 'docs/openapi.json', text: printJson(apiDocument(services, version)) },
     ...kubernetes(services, version),
     ...natsFiles(services),
   ]

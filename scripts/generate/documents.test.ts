@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { allEvents } from '../../packages/contracts/src/index.ts'
 import { asyncapi } from './asyncapi.ts'
+import { ids } from './examples/cast.ts'
 import type { Json, JsonObject } from './json-schema.ts'
 import { openapi, type RouteShape } from './openapi.ts'
 
@@ -97,105 +98,147 @@ describe('docs/openapi.json', () => {
     },
   })
   const Money = z.object({ amountMinor: z.int() }).meta({ id: 'Money' })
+  const reply = z.object({})
+  const tags = [{ name: 'Returns', description: 'What comes back.', words: ['returns', 'agents', 'transactions'] }]
   const routes: RouteShape[] = [
     {
       method: 'POST',
       path: '/v1/returns',
       also: ['POST /functions/v1/init-return'],
       summary: 'Ask to send something back.',
-      scope: 'returns:write',
+      scope: 'conversations:write',
       body: z.object({ reason: z.string(), limit: z.int().default(5) }),
-      reply: z.object({ id: z.string(), price: Money }),
+      reply: z.object({ userId: z.string() }),
       status: 201,
     },
     {
       method: 'GET',
-      path: '/v1/returns/:id',
-      summary: 'One return.',
-      scope: 'returns:read',
+      path: '/v1/agents/:id',
+      summary: 'One agent.',
+      scope: 'agents:read',
+      refuses: { not_found: 'No agent with that id.', gone: ['It left.', 'It was sent away.'] },
       params: z.object({ id: z.uuid() }),
-      query: z.object({ limit: z.int().max(9), after: z.string().optional() }),
+      query: z.object({ limit: z.coerce.number().int().max(90), cursor: z.string().optional() }),
       reply: Node,
     },
-    { method: 'DELETE', path: '/v1/returns/:id', summary: 'Forget it.', scope: 'returns:write', reply: z.void(), status: 204 },
+    {
+      method: 'DELETE',
+      path: '/v1/returns/:userId',
+      summary: 'Forget it.',
+      scope: 'conversations:write',
+      reply: z.void(),
+      status: 204,
+    },
   ]
-  const document = openapi([{ name: 'triage', routes }], '1.2.3')
+  const make = (...given: RouteShape[]) => openapi([{ name: 'triage', routes: given }], '1.2.3', tags)
+  const document = make(...routes)
 
-  test('describes parameters, body and answer of a route', () => {
-    const get = at(document, 'paths', '/v1/returns/{id}', 'get')
+  test('describes parameters, body and answer of a route, each with an example', () => {
+    const get = at(document, 'paths', '/v1/agents/{id}', 'get')
     expect(get).toMatchObject({
-      operationId: 'getV1ReturnsById',
-      tags: ['triage'],
-      security: [{ bearer: ['returns:read'] }],
+      operationId: 'getV1AgentsById',
+      tags: ['Returns'],
+      description: 'Needs the permission `agents:read`.',
       parameters: [
-        { name: 'id', in: 'path', required: true, schema: { format: 'uuid' } },
-        { name: 'limit', in: 'query', required: true, schema: { maximum: 9 } },
-        { name: 'after', in: 'query', required: false },
+        { name: 'id', in: 'path', required: true, schema: { format: 'uuid' }, example: ids.agent },
+        { name: 'limit', in: 'query', required: true, schema: { maximum: 90, examples: [25] } },
+        { name: 'cursor', in: 'query', required: false },
       ],
     })
     const post = at(document, 'paths', '/v1/returns', 'post')
     expect(post).toMatchObject({
-      requestBody: { content: { 'application/json': { schema: { required: ['reason'] } } } },
-      responses: { 201: {}, 400: { $ref: '#/components/responses/BadRequest' } },
+      requestBody: {
+        content: { 'application/json': { schema: { required: ['reason'] }, example: { reason: expect.any(String), limit: 25 } } },
+      },
+      responses: { 201: { content: { 'application/json': { example: { userId: ids.colleague } } } } },
     })
-    expect(at(document, 'paths', '/v1/returns/{id}', 'delete', 'responses', '204')).toEqual({ description: 'Done.' })
+    expect(at(document, 'paths', '/v1/returns/{userId}', 'delete', 'responses', '204', 'description')).toBe('Done.')
+  })
+
+  test('lists the refusals that a call can have and no others, with the words that are used', () => {
+    const statuses = (path: string, method: string) => Object.keys(at(document, 'paths', path, method, 'responses') as JsonObject)
+    expect(statuses('/v1/returns', 'post')).toEqual('201 400 401 403 409 413 415 422 429 500 503'.split(' '))
+    expect(statuses('/v1/agents/{id}', 'get')).toEqual('200 400 401 403 404 410 429 500 503'.split(' '))
+    expect(statuses('/v1/returns/{userId}', 'delete')).toEqual('204 401 403 429 500 503'.split(' '))
+    const refusal = (status: string) =>
+      at(document, 'paths', '/v1/agents/{id}', 'get', 'responses', status, 'content', 'application/json', 'examples')
+    expect(refusal('404')).toEqual({
+      not_found: {
+        summary: 'No agent with that id.',
+        value: { error: { code: 'not_found', message: 'No agent with that id.' } },
+      },
+    })
+    expect(Object.keys(refusal('410') as JsonObject)).toEqual(['gone_1', 'gone_2'])
+    expect(refusal('403')).toMatchObject({
+      missing_permission: { value: { error: { code: 'forbidden', message: "Your role does not allow 'agents:read'." } } },
+    })
+    // What the schema itself says to a wrong input.
+    expect(refusal('400')).toMatchObject({
+      a_field: { value: { error: { code: 'invalid', details: [{ field: 'path.id' }] } } },
+    })
+  })
+
+  test('has no example that its schema refuses, and no field without one', () => {
+    const [, one] = routes as [RouteShape, RouteShape, RouteShape]
+    const failing = (change: Partial<RouteShape>) => () => make({ ...one, ...change })
+    expect(failing({ reply: z.object({ name: z.string().max(3) }) })).toThrow(
+      'GET /v1/agents/:id: the example does not fit its schema',
+    )
+    expect(failing({ reply: z.object({ colour: z.string() }) })).toThrow("GET /v1/agents/:id: 'colour' has no example.")
+    expect(failing({ query: z.object({ limit: z.coerce.number().max(3) }) })).toThrow('query.limit')
+    expect(failing({ params: z.object({ id: z.literal('x') }) })).toThrow('path.id')
+    expect(failing({ path: '/v1/colours/:id' })).toThrow("add 'colours' to scripts/generate/openapi/tags.ts")
   })
 
   test('says who may call: anybody, whoever is signed in, or whoever has the permission', () => {
-    const scopes = ['public', 'self', 'returns:read']
-    const probes = scopes.map((scope) => ({
-      method: 'GET',
-      path: `/v1/${scope.slice(0, 4)}`,
-      summary: '',
-      scope,
-      reply: z.object({}),
-    }))
-    const { paths } = openapi([{ name: 'triage', routes: probes }], '1') as { paths: JsonObject }
-    expect(['publ', 'self', 'retu'].map((name) => at(paths, `/v1/${name}`, 'get', 'security'))).toEqual([
+    const scopes = ['public', 'self', 'agents:read'] as const
+    const { paths } = make(
+      ...scopes.map(
+        (scope): RouteShape => ({ method: 'GET', path: `/v1/agents/${scope.slice(0, 4)}`, summary: '', scope, reply }),
+      ),
+    ) as { paths: JsonObject }
+    expect(['publ', 'self', 'agen'].map((name) => at(paths, `/v1/agents/${name}`, 'get', 'security'))).toEqual([
       [],
-      [{ bearer: [] }],
-      [{ bearer: ['returns:read'] }],
+      [{ accessToken: [] }],
+      [{ accessToken: ['agents:read'] }, { apiKey: ['agents:read'] }],
     ])
   })
 
   test('offers an Idempotency-Key where the runtime takes one: on a POST that is not public', () => {
-    const probes = ['POST self', 'POST public', 'PATCH self'].map((text) => {
-      const [method = '', scope = ''] = text.split(' ')
-      return { method, path: `/v1/${scope}`, summary: '', scope, reply: z.object({}) }
+    const probes = (['POST self', 'POST public', 'PATCH self'] as const).map((text): RouteShape => {
+      const [method, scope] = text.split(' ') as ['POST' | 'PATCH', 'self' | 'public']
+      return { method, path: `/v1/agents/${scope}`, summary: '', scope, reply }
     })
-    const { paths } = openapi([{ name: 'triage', routes: probes }], '1') as { paths: JsonObject }
+    const { paths } = make(...probes) as { paths: JsonObject }
     const offered = { $ref: '#/components/parameters/IdempotencyKey' }
-    expect(at(paths, '/v1/self', 'post')).toMatchObject({ parameters: [offered], responses: { 422: {} } })
-    expect(at(paths, '/v1/public', 'post')).not.toHaveProperty('parameters')
-    expect(at(paths, '/v1/self', 'patch')).not.toHaveProperty('parameters')
+    expect(at(paths, '/v1/agents/self', 'post')).toMatchObject({ parameters: [offered], responses: { 409: {}, 422: {} } })
+    expect(at(paths, '/v1/agents/public', 'post')).not.toHaveProperty('parameters')
+    expect(at(paths, '/v1/agents/self', 'patch')).not.toHaveProperty('parameters')
     expect(at(document, 'components', 'parameters', 'IdempotencyKey')).toMatchObject({ name: 'Idempotency-Key', in: 'header' })
   })
 
   test('gives the other paths of a call with an operation id of their own', () => {
-    expect(at(document, 'paths', '/functions/v1/init-return', 'post', 'operationId')).toBe('postFunctionsV1InitReturn')
+    expect(at(document, 'paths', '/functions/v1/init-return', 'post')).toMatchObject({
+      operationId: 'postFunctionsV1InitReturn',
+      description: expect.stringContaining('The same call as `POST /v1/returns`'),
+    })
   })
 
   test('every reference leads somewhere, also those of recursive and named schemas', () => {
-    const references = referencesOf(document)
+    const priced = make(
+      { method: 'GET', path: '/v1/transactions', summary: '', scope: 'public', reply: z.object({ price: Money }) },
+      ...routes,
+    )
+    const references = referencesOf(priced)
     expect([...references.keys()]).toEqual(
-      expect.arrayContaining(['#/components/schemas/Money', '#/components/schemas/getV1ReturnsByIdReply']),
+      expect.arrayContaining(['#/components/schemas/Money', '#/components/schemas/getV1AgentsByIdReply']),
     )
     expect([...references].filter(([, target]) => target === undefined)).toEqual([])
   })
 
   test('two routes for one call, and an alias without a method, are refused', () => {
-    expect(() =>
-      openapi(
-        [
-          { name: 'a', routes },
-          { name: 'b', routes },
-        ],
-        '1',
-      ),
-    ).toThrow('Two routes answer POST /v1/returns.')
+    expect(() => make(...routes, ...routes)).toThrow('Two routes answer POST /v1/returns.')
     const [first] = routes
-    expect(first && (() => openapi([{ name: 'a', routes: [{ ...first, also: ['/no/method'] }] }], '1'))).toThrow(
-      'must look like METHOD /path',
-    )
+    expect(first && (() => make({ ...first, also: ['/no/method'] }))).toThrow('must look like METHOD /path')
   })
 })

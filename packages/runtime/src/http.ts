@@ -292,7 +292,8 @@ export function parsePlace(text: string): { method: Route['method']; url: string
 
 const headerText = (value: string | string[] | undefined) => (typeof value === 'string' ? value : undefined)
 
-function parseInput(where: string, schema: z.ZodType | undefined, input: unknown): unknown {
+/** What a part of a request is, by its schema. Throws AppError `invalid`, which names the field. */
+export function parseInput(where: string, schema: z.ZodType | undefined, input: unknown): unknown {
   if (!schema) return undefined
   const parsed = schema.safeParse(input ?? {})
   if (parsed.success) return parsed.data
