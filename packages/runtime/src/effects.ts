@@ -58,15 +58,39 @@ export async function performEffect<App, DB, Data>(
   context: JobContext<App, DB, Data>,
   spec: EffectSpec<DB>,
 ): Promise<EffectResult | 'settled before'> {
-  const intent = await context.commit(async (tx) => {
+  const result = await prepareAndPerform(context, async () => ({ context, spec }))
+  if (result === 'nothing to do') throw new Error('An effect that was given was not performed.')
+  return result
+}
+
+/** An effect, and on whose behalf it is performed: the run itself, or another chain of causes (`onBehalfOf`). */
+export interface PreparedEffect<App, DB, Data> {
+  context: JobContext<App, DB, Data>
+  spec: EffectSpec<DB>
+}
+
+/**
+ * As `performEffect`, of an effect that is decided on in the transaction that records its intent: what must be read for that costs no
+ * transaction of its own. `prepare` changes nothing; when it answers undefined, nothing was done and the run may go on.
+ */
+export async function prepareAndPerform<App, DB, Data>(
+  run: JobContext<App, DB, Data>,
+  prepare: (tx: Tx<DB>) => Promise<PreparedEffect<App, DB, Data> | undefined>,
+): Promise<EffectResult | 'settled before' | 'nothing to do'> {
+  const intent = await run.commit(async (tx) => {
+    const prepared = await prepare(tx)
+    if (prepared === undefined) return undefined
+    const { context, spec } = prepared
     const row = await recordIntent(tx, context, spec)
-    if (row.state !== 'intent' && row.state !== 'unknown') return { row, check: 'settled' as const }
+    if (row.state !== 'intent' && row.state !== 'unknown') return { prepared, row, check: 'settled' as const }
     // A call may be under way or done already: no check may stop it now, only the outside system can tell.
-    if (!row.fresh) return { row, check: 'go' as const }
+    if (!row.fresh) return { prepared, row, check: 'go' as const }
     const check = (await spec.before?.(tx)) ?? 'go'
     if (check !== 'go') await forgetIntent(tx, context.organizationId, spec.key)
-    return { row, check }
+    return { prepared, row, check }
   })
+  if (intent === undefined) return 'nothing to do'
+  const { context, spec } = intent.prepared
   if (intent.check === 'settled') return 'settled before'
   if (typeof intent.check === 'object') {
     if ('waitMs' in intent.check) throw new RetryLater(intent.check.message, { afterMs: intent.check.waitMs })

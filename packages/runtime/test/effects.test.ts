@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, inject, test } from 'vitest'
-import { type EffectOutcome, type EffectResult, type EffectSpec, forgetIntent, performEffect, RetryLater } from '../src/index.ts'
+import {
+  type EffectOutcome,
+  type EffectResult,
+  type EffectSpec,
+  forgetIntent,
+  performEffect,
+  prepareAndPerform,
+  RetryLater,
+} from '../src/index.ts'
 import { startWorld, type World } from '../src/testing/index.ts'
 import {
   gate,
@@ -101,6 +109,32 @@ describe.concurrent('an effect', () => {
     await expect.poll(() => returned, soon).toMatchObject([{ state: 'done', foundByLookup: false }, 'settled before'])
     expect(system.steps).toEqual(['call'])
     expect(await shop.marks(task)).toEqual(['done ref-1'])
+  })
+
+  test('that is decided on with its intent may turn out not to be needed: the run goes on, and another effect may follow', async ({
+    expect,
+  }) => {
+    const system = outside()
+    const outcomes: unknown[] = []
+    const task = shop.task(async (context) => {
+      outcomes.push(await prepareAndPerform(context, async () => undefined))
+      const spec: EffectSpec<WorkshopTables> = {
+        key: task,
+        kind: 'test.effect',
+        target: 'outside',
+        request: {},
+        call: system.call,
+        lookUp: system.lookUp,
+        settle: (tx, _tools, result) => markOn(tx, task, result.state),
+      }
+      outcomes.push(await prepareAndPerform(context, async () => ({ context: context.onBehalfOf('another-chain'), spec })))
+    })
+    await shop.ask(standardWork, task)
+    await expect.poll(() => shop.marks(task), soon).toEqual(['done'])
+    expect(outcomes).toMatchObject(['nothing to do', { state: 'done' }])
+    expect(system.steps).toEqual(['call'])
+    const chain = `select correlation_id as chain from workshop.effects where effect_key = $1`
+    expect(await world.sql(chain, [task])).toEqual([{ chain: 'another-chain' }])
   })
 
   test('that is refused is settled as refused and not tried again', async ({ expect }) => {

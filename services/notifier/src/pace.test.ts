@@ -61,3 +61,18 @@ test('a reservation that failed fails those who waited for it, and the next one 
   fail = false
   expect(await pacer.take(channel)).toEqual({ waitMs: 0 })
 })
+
+test('a slot is given without asking only when it is there and due, and to nobody else then', async () => {
+  const { state, process } = shared()
+  const pacer = process()
+  expect(pacer.takeDue(channel)).toBe(false)
+  expect(await pacer.take(channel)).toEqual({ waitMs: 0 })
+  const asked = state.asked
+  expect(pacer.takeDue(channel)).toBe(false)
+  state.nowMs += 50
+  expect([pacer.takeDue(channel), pacer.takeDue(channel)]).toEqual([true, false])
+  expect(state.asked).toBe(asked)
+  expect(await pacer.take(channel)).toEqual({ waitMs: 50 })
+  state.nowMs += 60_000
+  expect(pacer.takeDue(channel)).toBe(false)
+})

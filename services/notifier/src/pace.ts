@@ -10,6 +10,8 @@ export interface PacedChannel {
 export interface Pacer {
   /** How long to wait before sending, or that the channel is booked out for so long that waiting is not worth it. */
   take(channel: PacedChannel): Promise<{ waitMs: number } | { tooFarMs: number }>
+  /** Takes a slot that is due now, if this process has one: asks nobody, so it may stand inside a transaction. */
+  takeDue(channel: PacedChannel): boolean
 }
 
 interface Block {
@@ -52,12 +54,24 @@ export function createPacer(
     return reservation
   }
 
+  function dropStale(block: Block, now: number): void {
+    while ((block.startsAt[0] ?? Number.POSITIVE_INFINITY) < now - staleMs) block.startsAt.shift()
+  }
+
   return {
+    takeDue(channel) {
+      const block = blockOf(channel)
+      const now = clock()
+      dropStale(block, now)
+      if ((block.startsAt[0] ?? Number.POSITIVE_INFINITY) > now) return false
+      block.startsAt.shift()
+      return true
+    },
     async take(channel) {
       const block = blockOf(channel)
       for (;;) {
         const now = clock()
-        while ((block.startsAt[0] ?? Number.POSITIVE_INFINITY) < now - staleMs) block.startsAt.shift()
+        dropStale(block, now)
         const slot = block.startsAt.shift()
         if (slot !== undefined) return { waitMs: Math.max(0, slot - now) }
         block.filling ??= fill(block, channel).finally(() => {

@@ -4,8 +4,9 @@ import {
   type CommitTools,
   type EffectOutcome,
   type EffectResult,
+  type EffectSpec,
   type JobContext,
-  performEffect,
+  prepareAndPerform,
   RetryLater,
   type Tx,
 } from '@parley/runtime'
@@ -22,6 +23,7 @@ import {
   parkMessage,
 } from '../db/outgoing-messages.ts'
 import type { DB } from '../db/types.ts'
+import type { PacedChannel } from '../pace.ts'
 import { effectOfSend, type Failure, failureOf, type SendOutcome } from '../rules/outcomes.ts'
 import { planSend } from '../rules/send-plan.ts'
 import { stopBeforeSend } from '../rules/stop-before-send.ts'
@@ -55,61 +57,109 @@ export const sendMessage = job(
     retryDelayMaxSeconds: 120,
   },
   async (run) => {
-    const next = await run.read((tx) => findNextOutgoing(tx, run.organizationId, run.data.chat))
-    if (next === undefined) return
-    const { message, channel } = next
-    // The chat's oldest message need not be the one that this run was asked for with: it keeps its own chain.
-    const context = run.onBehalfOf(message.correlationId ?? run.correlationId)
-    if (channel === undefined)
-      return fail(context, message, 'unreachable', `No channel is set up for account ${message.accountId}.`)
-    if (channel.status === 'disabled') return fail(context, message, 'unreachable', 'The channel is disabled.')
-    // Nothing can go out before somebody sets a new token, and that asks for every waiting chat again (reliability.md F21).
-    if (channel.status === 'unauthorised') return park(context, message, false)
+    const { app } = run
+    let found: Found | undefined
+    // Nearly always nothing stands in the way and the channel's pace lets it go at once: then all this is one transaction.
+    const outcome = await sending(run, async (tx) => {
+      found = await findSend(tx, run)
+      return found?.kind === 'ready' && app.pacer.takeDue(found.paced) ? found.send : undefined
+    })
+    if (outcome !== 'nothing to do' || found === undefined) return
+    const { context, message } = found
+    if (found.kind === 'failed') return fail(context, message, found.failure, found.detail)
+    if (found.kind === 'parked') return park(context, message, false)
 
-    const plan = planSend(message)
-    if (plan.kind === 'impossible') return fail(context, message, 'refused', plan.reason)
-    const slot = await context.app.pacer.take({ ...channel, perSecond: channel.perSecond ?? context.app.defaultPerSecond })
+    const slot = await app.pacer.take(found.paced)
     if ('tooFarMs' in slot) return comeBack(context, slot.tooFarMs)
     await wait(slot.waitMs, undefined, { signal: context.signal })
-    await send(context, channel, { message, plan, client: context.app.clients.get(channel) })
+    const { send } = found
+    await sending(run, async () => send)
   },
 )
 
-async function send(context: Context, channel: UsableChannel, call: GatewayCall): Promise<void> {
+/** What a chat's oldest pending message needs. Its chain is its own: the run need not be the one that was asked for with it. */
+type Found = { context: Context; message: Message } & (
+  | { kind: 'failed'; failure: Failure; detail: string }
+  /** Nothing can go out before somebody sets a new token, and that asks for every waiting chat again (reliability.md F21). */
+  | { kind: 'parked' }
+  | { kind: 'ready'; send: Send; paced: PacedChannel }
+)
+
+interface Send {
+  context: Context
+  channel: UsableChannel
+  call: GatewayCall
+}
+
+async function findSend(tx: Tx<DB>, run: Context): Promise<Found | undefined> {
+  const next = await findNextOutgoing(tx, run.organizationId, run.data.chat)
+  if (next === undefined) return undefined
+  const { message, channel } = next
+  const context = run.onBehalfOf(message.correlationId ?? run.correlationId)
+  const failed = (failure: Failure, detail: string): Found => ({ kind: 'failed', context, message, failure, detail })
+  if (channel === undefined) return failed('unreachable', `No channel is set up for account ${message.accountId}.`)
+  if (channel.status === 'disabled') return failed('unreachable', 'The channel is disabled.')
+  if (channel.status === 'unauthorised') return { kind: 'parked', context, message }
+
+  const plan = planSend(message)
+  if (plan.kind === 'impossible') return failed('refused', plan.reason)
+  const paced = { ...channel, perSecond: channel.perSecond ?? run.app.defaultPerSecond }
+  const call = { message, plan, client: run.app.clients.get(channel) }
+  return { kind: 'ready', context, message, paced, send: { context, channel, call } }
+}
+
+/** Sends what `prepare` gives, in the transaction that notes the intent; a token that is refused makes the channel wait. */
+async function sending(
+  run: Context,
+  prepare: (tx: Tx<DB>) => Promise<Send | undefined>,
+): Promise<Awaited<ReturnType<typeof prepareAndPerform>>> {
+  let send: Send | undefined
+  let effect: ReturnType<typeof effectOf> | undefined
+  try {
+    return await prepareAndPerform<App, DB, z.infer<typeof SendMessage>>(run, async (tx) => {
+      send = await prepare(tx)
+      if (send === undefined) return undefined
+      effect = effectOf(send)
+      return { context: send.context, spec: effect.spec }
+    })
+  } catch (error) {
+    if (send === undefined || !effect?.isTokenRefused() || !(error instanceof RetryLater)) throw error
+    await refuseToken(send.context, send.channel, send.call.message, error)
+    return 'settled before'
+  }
+}
+
+function effectOf({ context, channel, call }: Send): { spec: EffectSpec<DB>; isTokenRefused(): boolean } {
   const { message } = call
   let lastSend: SendOutcome['outcome'] | null = null
   let tokenRefused = false
   let stop: Failure | null = null
 
-  try {
-    await performEffect<App, DB, unknown>(context, {
-      key: message.round === 1 ? `send:${message.id}` : `send:${message.id}:${message.round}`,
-      kind: 'whatsapp.send',
-      target: message.chatDigest,
-      request: { accountId: message.accountId, chat: message.chatDigest, plan: call.plan, quickReplies: message.quickReplies },
-      async before(tx) {
-        const attempt = await beginAttempt(tx, context.organizationId, message.id)
-        if (attempt === undefined) return { stop: 'It was settled meanwhile.' }
-        stop = stopBeforeSend(attempt)
-        return stop === null ? 'go' : { stop: stopped[stop] }
-      },
-      async call(): Promise<EffectOutcome> {
-        const answer = await callGateway(call, { headers: context.traceHeaders, signal: context.signal })
-        lastSend = answer.outcome
-        tokenRefused = answer.outcome === 'unauthorised'
-        return effectOfSend(answer)
-      },
-      async lookUp(since) {
-        const found = await lookUpAtGateway(call, since, context)
-        tokenRefused = found.tokenRefused
-        return found.outcome
-      },
-      settle: (tx, tools, result) => settle(tx, tools, result),
-    })
-  } catch (error) {
-    if (!tokenRefused || !(error instanceof RetryLater)) throw error
-    await refuseToken(context, channel, message, error)
+  const spec: EffectSpec<DB> = {
+    key: message.round === 1 ? `send:${message.id}` : `send:${message.id}:${message.round}`,
+    kind: 'whatsapp.send',
+    target: message.chatDigest,
+    request: { accountId: message.accountId, chat: message.chatDigest, plan: call.plan, quickReplies: message.quickReplies },
+    async before(tx) {
+      const attempt = await beginAttempt(tx, context.organizationId, message.id)
+      if (attempt === undefined) return { stop: 'It was settled meanwhile.' }
+      stop = stopBeforeSend(attempt)
+      return stop === null ? 'go' : { stop: stopped[stop] }
+    },
+    async call(): Promise<EffectOutcome> {
+      const answer = await callGateway(call, { headers: context.traceHeaders, signal: context.signal })
+      lastSend = answer.outcome
+      tokenRefused = answer.outcome === 'unauthorised'
+      return effectOfSend(answer)
+    },
+    async lookUp(since) {
+      const found = await lookUpAtGateway(call, since, context)
+      tokenRefused = found.tokenRefused
+      return found.outcome
+    },
+    settle,
   }
+  return { spec, isTokenRefused: () => tokenRefused }
 
   async function settle(tx: Tx<DB>, tools: CommitTools, result: EffectResult): Promise<void> {
     const { organizationId } = context
