@@ -458,18 +458,22 @@ describe('keys', () => {
     await world.restart()
     // The previous slot still opens.
     expect((await world.call('POST', `/v1/connections/${mine.body.id}/test`, { body: {} })).body.test.outcome).toBe('ok')
-    expect((await world.call('GET', '/v1/operator/rewrap')).body).toEqual({ total: 2, remaining: 2 })
+    expect((await world.call('GET', '/v1/operator/rewrap')).body).toEqual({ total: 2, remaining: 2, remainingTexts: 0 })
     expect((await world.call('POST', '/v1/operator/rewrap', { body: {} })).status).toBe(202)
     await expect
       .poll(async () => (await world.call('GET', '/v1/operator/rewrap')).body, { timeout: 15_000 })
-      .toEqual({ total: 2, remaining: 0 })
+      .toEqual({ total: 2, remaining: 0, remainingTexts: 0 })
     await world.settle()
 
     const wrapped = await world.sql<{ wrapped: string }>('select wrapped from accounts.encryption_keys where wrapped is not null')
     const kinds = new Set(wrapped.map((row) => row.wrapped.split('.')[1]))
     expect([wrapped.length, kinds.size]).toEqual([2, 1])
     const revision = (await told(mine.body.id)).length
-    expect((await world.call('POST', '/v1/operator/rewrap', { body: {} })).body).toEqual({ total: 2, remaining: 0 })
+    expect((await world.call('POST', '/v1/operator/rewrap', { body: {} })).body).toEqual({
+      total: 2,
+      remaining: 0,
+      remainingTexts: 0,
+    })
     await world.settle()
     expect((await told(mine.body.id)).length).toBe(revision)
 
@@ -498,6 +502,6 @@ describe('keys', () => {
     await world.call('POST', '/v1/operator/rewrap', { body: {} })
     await expect
       .poll(async () => (await world.call('GET', '/v1/operator/rewrap')).body, { timeout: 15_000 })
-      .toEqual({ total: 2, remaining: 1 })
+      .toEqual({ total: 2, remaining: 1, remainingTexts: 0 })
   })
 })

@@ -132,3 +132,30 @@ test('they outlive a change of the installation’s key, and the old one can go'
   await world.restart()
   expect(await owner.call('GET', '/v1/me/preferences')).toMatchObject({ status: 200, body: chosen })
 })
+
+test('what a replica that still had the old key sealed after the change is counted, and sealed anew when the operator asks', async () => {
+  const sealedNow = async () =>
+    (
+      await world.sql<{ sealed: string }>(
+        'select sealed_preferences as sealed from accounts.user_preferences where user_id = $1',
+        [owner.userId],
+      )
+    )[0]?.sealed
+  const before = await sealedNow()
+  const chosen = (await owner.call('GET', '/v1/me/preferences')).body
+  const rewrap = async (method: 'GET' | 'POST') =>
+    (await world.call(method, '/v1/operator/rewrap', method === 'POST' ? { body: {} } : {})).body
+  world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = world.environment['PARLEY_SECRET_KEY'] as string
+  world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
+  await world.restart()
+  await world.settle()
+  expect(await rewrap('GET')).toMatchObject({ remainingTexts: 0 })
+  await world.sql('update accounts.user_preferences set sealed_preferences = $1 where user_id = $2', [before, owner.userId])
+  expect(await rewrap('GET')).toMatchObject({ remainingTexts: 1 })
+  expect(await rewrap('POST')).toMatchObject({ remainingTexts: 1 })
+  await world.settle()
+  expect(await rewrap('GET')).toMatchObject({ remainingTexts: 0 })
+  delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
+  await world.restart()
+  expect(await owner.call('GET', '/v1/me/preferences')).toMatchObject({ status: 200, body: chosen })
+})

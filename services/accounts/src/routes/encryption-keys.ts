@@ -1,9 +1,12 @@
 import { installationId } from '@parley/contracts'
-import { AppError, type Caller } from '@parley/runtime'
+import { AppError, type Caller, type SealingKeys, type Tx } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { changeConnection, lockConnections, opened, sealedColumns } from '../db/connections.ts'
 import { countHolders, replaceDataKey } from '../db/encryption-keys.ts'
+import { countLateTexts, resealTextsRef, sealedTables } from '../db/sealed-texts.ts'
+import { keepSigningKeys } from '../db/signing-keys.ts'
+import type { DB } from '../db/types.ts'
 import { rewrapKeys } from '../jobs/rewrap-keys.ts'
 import { chosenOrganization } from '../manager.ts'
 
@@ -47,14 +50,17 @@ export const rotateEncryptionKey = route({
 const Progress = z.object({
   /** Organizations that have a data key. */
   total: z.int(),
-  /** Those whose key is wrapped with another than the current installation key. Not before 0 may the old one leave the settings. */
+  /** Those whose key is wrapped with another than the current installation key. */
   remaining: z.int(),
+  /** Second factors, preferences, mail and signing keys that another one sealed. Not before both are 0 may the old one leave the settings. */
+  remainingTexts: z.int(),
 })
 
 export const postRewrap = route({
   method: 'POST',
   path: '/v1/operator/rewrap',
-  summary: 'After a change of PARLEY_SECRET_KEY: wrap every data key with the new one. Again changes nothing (operator).',
+  summary:
+    'After a change of PARLEY_SECRET_KEY: wrap and seal with the new one what the old one did. Again changes nothing (operator).',
   scope: 'ops:write',
   perMinute: 6,
   body: z.strictObject({}),
@@ -64,10 +70,14 @@ export const postRewrap = route({
     assertOperator(caller)
     const call = { requestId, actor: caller.actor, from, action: 'POST /v1/operator/rewrap' }
     return app.database.commit({ organizationId: installationId, correlationId: requestId, call }, async (tx, tools) => {
-      const counts = await countHolders(tx, app.keys)
-      if (counts.remaining > 0) tools.later(rewrapKeys, { after: null })
-      tools.audit({ resourceType: 'encryption_key', resourceId: installationId, before: null, after: { rewrap: counts } })
-      return counts
+      const progress = await progressOf(tx, app.keys)
+      if (progress.remaining > 0) tools.later(rewrapKeys, { after: null })
+      if (progress.remainingTexts > 0) {
+        await keepSigningKeys(tx, tools, app.keys, app.now())
+        for (const table of sealedTables) tools.later(resealTextsRef, { table, after: null })
+      }
+      tools.audit({ resourceType: 'encryption_key', resourceId: installationId, before: null, after: { rewrap: progress } })
+      return progress
     })
   },
 })
@@ -75,14 +85,18 @@ export const postRewrap = route({
 export const getRewrap = route({
   method: 'GET',
   path: '/v1/operator/rewrap',
-  summary: 'How many data keys still wait for the new PARLEY_SECRET_KEY (operator).',
+  summary: 'How much still waits for the new PARLEY_SECRET_KEY (operator).',
   scope: 'ops:read',
   reply: Progress,
   async run({ caller, app }) {
     assertOperator(caller)
-    return app.database.read(installationId, (tx) => countHolders(tx, app.keys))
+    return app.database.read(installationId, (tx) => progressOf(tx, app.keys))
   },
 })
+
+async function progressOf(tx: Tx<DB>, keys: SealingKeys): Promise<z.infer<typeof Progress>> {
+  return { ...(await countHolders(tx, keys)), remainingTexts: await countLateTexts(tx, keys) }
+}
 
 /** Owners of an organization have the permission too, for their own dead letters; the installation is not theirs. */
 function assertOperator(caller: Caller): void {
