@@ -26,6 +26,11 @@ export const personSubject = (app: App, userId: string): Subject => ({
   pace: 'account',
   subject: subjectOf(app, 'person', userId),
 })
+/** Their codes, counted apart from their password: it is right before a code is looked at, and being right forgets the tries before. */
+export const codeSubject = (app: App, userId: string): Subject => ({
+  pace: 'account',
+  subject: subjectOf(app, 'person-code', userId),
+})
 export const mailSubject = (app: App, kind: string, email: string): Subject => ({
   pace: 'mail',
   subject: subjectOf(app, `mail-${kind}`, email.toLowerCase()),

@@ -13,6 +13,10 @@ export const PasswordInput = z.string().min(1).max(512)
 /** An opaque token of ours: 32 bytes in base64url. */
 export const TokenInput = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'is not a token')
 
+export const DeviceToken = TokenInput.optional().describe(
+  'Of the sign-in before from this device: others’ wrong guesses then do not slow it down, and its session of before ends.',
+)
+
 /** Six digits of the authenticator app, or a recovery code. */
 export const CodeInput = z.string().trim().min(6).max(40)
 
@@ -35,6 +39,15 @@ export async function passwordOwner(app: App, { userId, email, firstName, lastNa
 
 /** Somebody who signed in so recently needs no second proof where they have no password to give. */
 const freshMs = 10 * 60_000
+
+/**
+ * A sign-in, or POST /v1/auth/reauthenticate, within ten minutes. Throws AppError `forbidden`: the client asks for the password, sends it there,
+ * and calls again.
+ */
+export function requireRecentProof(app: App, caller: Caller): void {
+  if (caller.authenticatedAt !== null && app.now().getTime() - caller.authenticatedAt <= freshMs) return
+  throw new AppError('forbidden', 'Prove again who you are first.', { details: { reason: 'reauthentication_required' } })
+}
 
 /**
  * Proof that the person at the keyboard is the one who signed in, before something changes that could shut them out. The password, or for

@@ -9,6 +9,7 @@ export interface Asked {
   email: string
   userId?: string
   details?: SignUpDetails
+  requestHash?: Buffer
   action: string
 }
 
@@ -17,7 +18,7 @@ export interface Asked {
  * is sent and the answer is the same: the waits must not tell who is here, nor fill a stranger's mailbox.
  */
 export async function askForMail(call: RouteCall, asked: Asked): Promise<void> {
-  const { kind, email, userId, details, action } = asked
+  const { kind, email, userId, details, requestHash, action } = asked
   const { app, from } = call
   await countTry(app, [addressSubject(app, from.ip)])
   if ((await takeTry(app, [mailSubject(app, kind, email)])) !== undefined) return
@@ -29,6 +30,7 @@ export async function askForMail(call: RouteCall, asked: Asked): Promise<void> {
       email,
       ...(userId === undefined ? {} : { userId }),
       ...(details === undefined ? {} : { details }),
+      ...(requestHash === undefined ? {} : { requestHash }),
       createdAt: app.now(),
     })
     later(answerMailRequestRef, { requestId })

@@ -3,9 +3,10 @@ import type { CallOrigin, CommitTools, Tx } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import type { App } from './app.ts'
+import { commitForAll, memberActor, type RouteCall } from './as-installation.ts'
 import { rememberDevice } from './db/known-devices.ts'
 import type { SignInMethod } from './db/people-types.ts'
-import { insertRefreshToken, insertSession, type Session } from './db/sessions.ts'
+import { endSessions, insertRefreshToken, insertSession, lockSession, type NewSession, type Session } from './db/sessions.ts'
 import type { DB } from './db/types.ts'
 import { noteSignIn, type User } from './db/users.ts'
 import { organizationsOf } from './organizations-of.ts'
@@ -27,7 +28,7 @@ export const Tokens = z.object({
 })
 
 export const SignedIn = Tokens.extend({
-  /** Keep it and send it at the next sign-in from this device: others' wrong guesses then do not slow you down. */
+  /** Keep it and send it at the next sign-in from this device: others' wrong guesses then do not slow you down, and this session ends. */
   deviceToken: z.string(),
   user: UserView,
   organizations: z.array(
@@ -40,6 +41,8 @@ export interface Opened {
   session: Session
   refreshToken: string
   deviceToken: string
+  /** It brought the token of a device, so it may have had a session before. */
+  knownDevice: boolean
 }
 
 /** Makes a session with its first refresh token, remembers the device and counts the sign-in. */
@@ -60,28 +63,91 @@ export async function openSession(
   const { userId, method, secondFactor, actingFor, from } = fresh
   const at = app.now()
   const [refreshToken, deviceToken] = [newToken(), fresh.deviceToken ?? newToken()]
-  const session = await insertSession(tx, {
-    sessionId: randomUUIDv7(),
+  const deviceHash = hashToken(deviceToken)
+  const session = await beginSession(tx, tools, refreshToken, {
     userId,
     actingFor,
     method,
     secondFactor,
-    ip: from.ip,
-    userAgent: from.userAgent,
+    deviceHash,
+    from,
     at,
     expiresAt: new Date(at.getTime() + app.config.ACCOUNTS_SESSION_DAYS * 86_400_000),
   })
-  await insertRefreshToken(tx, session.sessionId, hashToken(refreshToken), at)
-  await rememberDevice(tx, userId, hashToken(deviceToken), at)
+  await rememberDevice(tx, userId, deviceHash, at)
   const user = await noteSignIn(tx, userId, at, actingFor)
+  return { user, session, refreshToken, deviceToken, knownDevice: fresh.deviceToken !== undefined }
+}
+
+/** A row, its first refresh token and its entry in the audit log. */
+async function beginSession(
+  tx: Tx<DB>,
+  tools: CommitTools,
+  refreshToken: string,
+  { from, ...fresh }: Omit<NewSession, 'sessionId' | 'ip' | 'userAgent'> & { from: CallOrigin },
+): Promise<Session> {
+  const session = await insertSession(tx, { ...fresh, sessionId: randomUUIDv7(), ip: from.ip, userAgent: from.userAgent })
+  await insertRefreshToken(tx, session.sessionId, hashToken(refreshToken), fresh.at)
   tools.audit({
     resourceType: 'session',
     resourceId: session.sessionId,
     before: null,
-    after: { userId, method, device: deviceName(from.userAgent) },
+    after: { userId: fresh.userId, method: fresh.method, device: deviceName(from.userAgent) },
   })
-  return { user, session, refreshToken, deviceToken }
+  return session
 }
+
+/**
+ * Ends what the same person had open on the same device: nobody needs two tokens there, and one that was put there by somebody else is
+ * worth nothing from then on (ASVS 5.0, 7.2.4). A commit of its own, because sessions end for the whole installation; when it fails so does
+ * the sign-in, and the next one ends both.
+ */
+export async function endSessionBefore(call: RouteCall, action: string, { session, knownDevice }: Opened): Promise<void> {
+  const { userId, sessionId, deviceHash } = session
+  if (!knownDevice || deviceHash === null) return
+  await commitForAll(call, { action, actor: memberActor(userId) }, async (tx, tools) => {
+    const at = call.app.now()
+    const ended = await endSessions(tx, tools, userId, { device: deviceHash, except: sessionId }, { reason: 'replaced', at })
+    for (const id of ended) tools.audit(replacedBy(id, sessionId))
+  })
+}
+
+/**
+ * A new session in the place of this one, which ends: whoever has a token of it learnt before has nothing any more. It lives no longer than
+ * the one before would have. Undefined when that is over. The commit must be one of the installation.
+ */
+export async function replaceSession(
+  app: App,
+  tx: Tx<DB>,
+  tools: CommitTools,
+  before: { sessionId: string; userId: string },
+  fresh: { secondFactor: boolean; from: CallOrigin },
+): Promise<{ session: Session; refreshToken: string } | undefined> {
+  const at = app.now()
+  const old = await lockSession(tx, before.sessionId)
+  if (old === undefined || old.userId !== before.userId || old.endedAt !== null || old.expiresAt <= at) return undefined
+  const refreshToken = newToken()
+  const { userId, actingFor, method, deviceHash, expiresAt } = old
+  const session = await beginSession(tx, tools, refreshToken, {
+    userId,
+    actingFor,
+    method,
+    deviceHash,
+    expiresAt,
+    at,
+    ...fresh,
+  })
+  await endSessions(tx, tools, userId, { only: old.sessionId }, { reason: 'replaced', at })
+  tools.audit(replacedBy(old.sessionId, session.sessionId))
+  return { session, refreshToken }
+}
+
+const replacedBy = (resourceId: string, sessionId: string) => ({
+  resourceType: 'session',
+  resourceId,
+  before: { endReason: null },
+  after: { endReason: 'replaced', replacedBy: sessionId },
+})
 
 /** The organization to begin with: the wanted one, the last one, or the first. */
 export async function chooseOrganization(app: App, user: User, wanted?: string): Promise<string | null> {

@@ -35,7 +35,9 @@ import { getDevMail } from './routes/mails.ts'
 import { getMe, patchMe } from './routes/me.ts'
 import { askPasswordReset, changePassword, redeemPasswordReset } from './routes/passwords.ts'
 import { deleteSession, getSessions, refresh, revokeOtherSessions, signOut, switchOrganization } from './routes/sessions.ts'
-import { askMagicLink, redeemMagicLink, signIn } from './routes/sign-in.ts'
+import { askMagicLink, redeemMagicLink } from './routes/magic-link.ts'
+import { reauthenticate } from './routes/reauthenticate.ts'
+import { signIn } from './routes/sign-in.ts'
 import { signUp } from './routes/sign-up.ts'
 import { beginTwoFactor, confirmTwoFactor, disableTwoFactor, getTwoFactor, renewRecoveryCodes } from './routes/two-factor.ts'
 import { peopleAndSessions } from './migrations/001-people-and-sessions.ts'
@@ -63,6 +65,7 @@ import { patchOperatorPerson } from './routes/operator-people.ts'
 import { organizationsAndMembers } from './migrations/002-organizations-and-members.ts'
 import { audit } from './migrations/006-audit.ts'
 import { requiredSecondFactor } from './migrations/007-required-second-factor.ts'
+import { boundLinksAndDevices } from './migrations/008-bound-links-and-devices.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
 import { keepRead } from './handlers/keep-read.ts'
 import { keepChange } from './handlers/keep-change.ts'
@@ -92,6 +95,7 @@ export const accounts = defineService({
     askPasswordReset,
     redeemPasswordReset,
     refresh,
+    reauthenticate,
     switchOrganization,
     signOut,
     getSessions,
@@ -196,6 +200,7 @@ export const accounts = defineService({
     plansAndUsage,
     audit,
     requiredSecondFactor,
+    boundLinksAndDevices,
   ],
   states: [
     signingKeyChanged,

@@ -28,15 +28,16 @@ describe('codes of a second factor', () => {
   const now = new Date(1_111_111_111_000)
   const step = stepAt(now)
 
-  test('one step to either side is taken, two are not', () => {
-    for (const near of [-1, 0, 1]) expect(matchStep(secret, totpCode(secret, step + near), now, null)).toBe(step + near)
-    for (const far of [-2, 2]) expect(matchStep(secret, totpCode(secret, step + far), now, null)).toBeUndefined()
+  test('a code is good for its thirty seconds, neither before nor after', () => {
+    const at = (seconds: number) => new Date(step * 30_000 + seconds * 1_000)
+    for (const seconds of [0, 15, 29.999]) expect(matchStep(secret, totpCode(secret, step), at(seconds), null)).toBe(step)
+    for (const seconds of [-0.001, 30]) expect(matchStep(secret, totpCode(secret, step), at(seconds), null)).toBeUndefined()
   })
 
   test('a step that was taken, and any before it, is refused', () => {
     expect(matchStep(secret, totpCode(secret, step), now, step)).toBeUndefined()
-    expect(matchStep(secret, totpCode(secret, step - 1), now, step)).toBeUndefined()
-    expect(matchStep(secret, totpCode(secret, step + 1), now, step)).toBe(step + 1)
+    expect(matchStep(secret, totpCode(secret, step), now, step + 1)).toBeUndefined()
+    expect(matchStep(secret, totpCode(secret, step), now, step - 1)).toBe(step)
   })
 
   test.each(['', '12345', '1234567', 'abcdef', '１２３４５６', ' 287082'])('%j is no code', (code) => {

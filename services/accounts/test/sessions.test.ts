@@ -18,6 +18,7 @@ afterAll(async () => {
   await world?.stop()
 })
 
+const app = () => world.running.services.find(({ name }) => name === 'accounts')?.app as App
 const refresh = (refreshToken: string) => people.post('/v1/auth/refresh', { refreshToken })
 const me = async (accessToken: string) => (await people.as(accessToken, 'GET', '/v1/me')).status
 /** As if the last refreshes were so long ago. */
@@ -178,20 +179,111 @@ describe('sessions', () => {
   })
 })
 
+describe('signing in again', () => {
+  test('on the same device ends the session that was there, and no other of the same person', async () => {
+    const first = await people.join()
+    const elsewhere = (await people.signIn(first.email)).body
+    const second = (await people.signIn(first.email, { deviceToken: first.deviceToken })).body
+    expect(second.deviceToken).toBe(first.deviceToken)
+    const { requestToken, token } = await people.askLink(first.email)
+    const byLink = { requestToken, token, deviceToken: first.deviceToken }
+    const third = (await people.post('/v1/auth/magic-link/redeem', byLink)).body
+    expect(new Set([first, second, third].map(({ sessionId }) => sessionId)).size).toBe(3)
+    for (const { refreshToken } of [first, second]) expect((await refresh(refreshToken)).status).toBe(401)
+    for (const { accessToken } of [first, second])
+      await vi.waitUntil(async () => (await me(accessToken)) === 401, { timeout: 5_000 })
+    for (const { refreshToken } of [elsewhere, third]) expect((await refresh(refreshToken)).status).toBe(200)
+    const reasons = await world.sql('select session_id, end_reason from accounts.sessions where user_id = $1 order by 1', [
+      first.userId,
+    ])
+    expect(reasons.map(({ end_reason }) => end_reason)).toEqual(['replaced', null, 'replaced', null])
+  })
+
+  test('with the device token of somebody else ends nothing of theirs', async () => {
+    const [mine, theirs] = [await people.join(), await people.join()]
+    expect((await people.signIn(mine.email, { deviceToken: theirs.deviceToken })).status).toBe(200)
+    const { requestToken, token } = await people.askLink(mine.email)
+    const borrowed = { requestToken, token, deviceToken: theirs.deviceToken }
+    expect((await people.post('/v1/auth/magic-link/redeem', borrowed)).status).toBe(200)
+    expect((await refresh(theirs.refreshToken)).status).toBe(200)
+  })
+})
+
+describe('proving again who one is', () => {
+  const again = (accessToken: string, body: unknown) => people.as(accessToken, 'POST', '/v1/auth/reauthenticate', body)
+  /** An access token of this session as it is when nobody has proved anything for eleven minutes. */
+  async function stale({ userId, sessionId }: { userId: string; sessionId: string }): Promise<string> {
+    const authenticatedAt = new Date(Date.now() - 11 * 60_000)
+    const claims = { userId, sessionId, organizationId: null, authenticatedAt, secondFactor: false }
+    return (await app().accessTokens.sign(claims)).accessToken
+  }
+
+  test('with the password makes a new session in the place of this one, which lives no longer', async () => {
+    const joined = await people.join()
+    const old = await stale(joined)
+    const { status, body } = await again(old, { password })
+    expect(status).toBe(200)
+    expect(body.sessionId).not.toBe(joined.sessionId)
+    expect(decodeJwt(body.accessToken)['auth_time']).toBeGreaterThan(Date.now() / 1000 - 60)
+    expect((await refresh(joined.refreshToken)).status).toBe(401)
+    for (const token of [old, joined.accessToken]) await vi.waitUntil(async () => (await me(token)) === 401, { timeout: 5_000 })
+    expect((await refresh(body.refreshToken)).status).toBe(200)
+    const lives = await world.sql('select distinct expires_at from accounts.sessions where user_id = $1', [joined.userId])
+    expect(lives).toHaveLength(1)
+    const { items } = (await people.as(body.accessToken, 'GET', '/v1/me/sessions')).body
+    expect(items).toMatchObject([{ sessionId: body.sessionId, current: true }])
+  })
+
+  test('with another password or none does nothing, and guesses are counted', async () => {
+    const joined = await people.join()
+    expect(await again(joined.accessToken, {})).toMatchObject({
+      status: 403,
+      body: { error: { details: { reason: 'password_required' } } },
+    })
+    for (let i = 0; i < 5; i++) expect((await again(joined.accessToken, { password: `guess number ${i}` })).status).toBe(403)
+    expect((await again(joined.accessToken, { password })).status).toBe(429)
+    expect((await refresh(joined.refreshToken)).status).toBe(200)
+  })
+
+  test('is a new sign-in for who has only the mailbox: a moment ago does not make itself younger', async () => {
+    const joined = await people.join()
+    await world.sql('update accounts.users set password_hash = null where user_id = $1', [joined.userId])
+    expect(await again(joined.accessToken, {})).toMatchObject({
+      status: 403,
+      body: { error: { details: { reason: 'sign_in_again' } } },
+    })
+  })
+
+  test('is needed before other sessions are ended, unless one has just signed in; this one ends without', async () => {
+    const joined = await people.join()
+    const other = (await people.signIn(joined.email)).body
+    const old = await stale(joined)
+    const needed = { status: 403, body: { error: { details: { reason: 'reauthentication_required' } } } }
+    expect(await people.as(old, 'POST', '/v1/me/sessions/revoke-others')).toMatchObject(needed)
+    expect(await people.as(old, 'DELETE', `/v1/me/sessions/${other.sessionId}`)).toMatchObject(needed)
+    expect((await refresh(other.refreshToken)).status).toBe(200)
+
+    const { body: proved } = await again(old, { password })
+    expect((await people.as(proved.accessToken, 'DELETE', `/v1/me/sessions/${other.sessionId}`)).status).toBe(200)
+    expect((await people.as(proved.accessToken, 'POST', '/v1/me/sessions/revoke-others')).status).toBe(200)
+    const own = await stale({ userId: joined.userId, sessionId: proved.sessionId })
+    expect((await people.as(own, 'DELETE', `/v1/me/sessions/${proved.sessionId}`)).body).toEqual({ sessionsEnded: 1 })
+  })
+})
+
 describe('the operator', () => {
   const patch = (userId: string, body: unknown) => world.call('PATCH', `/v1/operator/people/${userId}`, { body })
 
   test('suspends a person, who is out everywhere within seconds and gets in by no way', async () => {
     const [joined, other] = [await people.join(), await people.join()]
-    await people.post('/v1/auth/magic-link', { email: joined.email })
-    const link = await people.tokenTo(joined.email, 'magic_link')
+    const { requestToken, token } = await people.askLink(joined.email)
     const suspend = { status: 'suspended', reason: 'left the company' }
     expect(await patch(joined.userId, suspend)).toMatchObject({ status: 200, body: { status: 'suspended', sessionsEnded: 1 } })
     expect((await patch(joined.userId, suspend)).body.sessionsEnded).toBe(0)
     await vi.waitUntil(async () => (await me(joined.accessToken)) === 401, { timeout: 5_000 })
     expect((await refresh(joined.refreshToken)).status).toBe(401)
     expect((await people.signIn(joined.email)).status).toBe(401)
-    expect((await people.post('/v1/auth/magic-link/redeem', { token: link })).status).toBe(410)
+    expect((await people.post('/v1/auth/magic-link/redeem', { requestToken, token })).status).toBe(410)
     expect(await me(other.accessToken)).toBe(200)
     expect((await patch(joined.userId, { status: 'active', reason: 'came back' })).status).toBe(200)
     expect((await people.signIn(joined.email)).status).toBe(200)

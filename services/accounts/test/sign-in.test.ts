@@ -136,10 +136,8 @@ describe('signing in', () => {
     expect((await people.signIn(email)).status).toBe(429)
 
     expect((await people.signIn(email, { deviceToken })).status).toBe(200)
-    await people.post('/v1/auth/magic-link', { email })
-    expect((await people.post('/v1/auth/magic-link/redeem', { token: await people.tokenTo(email, 'magic_link') })).status).toBe(
-      200,
-    )
+    const { requestToken, token } = await people.askLink(email)
+    expect((await people.post('/v1/auth/magic-link/redeem', { requestToken, token })).status).toBe(200)
     // A device token of somebody else, or an invented one, is no way around.
     const stranger = await people.join()
     expect((await people.signIn(email, { deviceToken: stranger.deviceToken })).status).toBe(429)
@@ -191,8 +189,7 @@ describe('signing in', () => {
 
   test('leaves nothing secret behind: no password, token or code in the tables', async () => {
     const joined = await people.join()
-    await people.post('/v1/auth/magic-link', { email: joined.email })
-    const token = await people.tokenTo(joined.email, 'magic_link')
+    const { requestToken, token, mailCode } = await people.askLink(joined.email)
     const tables = await world.sql<{ name: string }>(
       `select quote_ident(table_schema) || '.' || quote_ident(table_name) as name from information_schema.tables
        where table_schema in ('accounts', 'accounts_jobs') and table_type = 'BASE TABLE'`,
@@ -200,7 +197,15 @@ describe('signing in', () => {
     for (const { name } of tables) {
       const found = await world.sql<{ row: string }>(`select t::text as row from ${name} t`)
       for (const { row } of found)
-        for (const secret of [password, token, joined.refreshToken, joined.deviceToken, joined.accessToken])
+        for (const secret of [
+          password,
+          requestToken,
+          token,
+          mailCode,
+          joined.refreshToken,
+          joined.deviceToken,
+          joined.accessToken,
+        ])
           expect(row.includes(secret), name).toBe(false)
     }
   })
@@ -221,22 +226,76 @@ describe('signing in', () => {
 })
 
 describe('a link by mail', () => {
+  const redeem = (body: Record<string, unknown>) => people.post('/v1/auth/magic-link/redeem', body)
+
   test('signs in once', async () => {
     const { email } = await people.join()
-    await people.post('/v1/auth/magic-link', { email })
-    const token = await people.tokenTo(email, 'magic_link')
-    const both = await Promise.all([1, 2].map(() => people.post('/v1/auth/magic-link/redeem', { token })))
+    const { requestToken, token } = await people.askLink(email)
+    const both = await Promise.all([1, 2].map(() => redeem({ requestToken, token })))
     expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 410])
   })
 
-  test('is good for its own purpose only, and for a quarter of an hour', async () => {
+  test('is good for its own purpose only, and for ten minutes', async () => {
     const { email } = await people.join()
-    await people.post('/v1/auth/magic-link', { email })
-    const token = await people.tokenTo(email, 'magic_link')
+    const { requestToken, token } = await people.askLink(email)
     const body = { token, newPassword: 'another quiet phrase' }
     expect((await people.post('/v1/auth/password-reset/redeem', body)).status).toBe(410)
+    await people.post('/v1/auth/password-reset', { email })
+    await world.settle()
+    const lives = await world.sql(
+      `select purpose, extract(epoch from expires_at - created_at)::int / 60 as minutes from accounts.one_time_tokens
+       where email = $1 and purpose <> 'sign_up' order by purpose`,
+      [email],
+    )
+    expect(lives).toEqual([
+      { purpose: 'magic_link', minutes: 10 },
+      { purpose: 'password_reset', minutes: 10 },
+    ])
     await world.sql(`update accounts.one_time_tokens set expires_at = now() - interval '1 second' where purpose = 'magic_link'`)
-    expect((await people.post('/v1/auth/magic-link/redeem', { token })).status).toBe(410)
+    expect((await redeem({ requestToken, token })).status).toBe(410)
+  })
+
+  test('opens only where it was asked for: with the secret of that request, and no other of the same person', async () => {
+    const { email } = await people.join()
+    const first = await people.askLink(email)
+    const second = await people.askLink(email)
+    expect((await redeem({ token: second.token })).status).toBe(400)
+    for (const requestToken of [first.requestToken, 'A'.repeat(43)]) {
+      expect((await redeem({ requestToken, token: second.token })).status).toBe(410)
+      expect((await redeem({ requestToken, mailCode: second.mailCode })).status).toBe(410)
+    }
+    // Nothing of that used it up.
+    expect((await redeem({ requestToken: second.requestToken, token: second.token })).status).toBe(200)
+    expect((await redeem({ requestToken: first.requestToken, token: first.token })).status).toBe(410)
+  })
+
+  test('that is read on another device opens where it was asked for, by the code of its mail, once', async () => {
+    const { email } = await people.join()
+    const { requestToken, mailCode, token } = await people.askLink(email)
+    const written = mailCode.toUpperCase().replace('-', ' ')
+    expect((await redeem({ requestToken, mailCode: written, token })).status).toBe(400)
+    expect(await redeem({ requestToken, mailCode: written })).toMatchObject({ status: 200, body: { user: { email } } })
+    expect((await redeem({ requestToken, mailCode })).status).toBe(410)
+    expect((await redeem({ requestToken, token })).status).toBe(410)
+  })
+
+  test('has a code that nobody guesses: tries are counted, and as for an address that nobody has', async () => {
+    const { email } = await people.join()
+    const [known, unknown] = [await people.askLink(email), await people.post('/v1/auth/magic-link', { email: newEmail() })]
+    const guesses = async (requestToken: string) => {
+      const answers: unknown[] = []
+      for (let i = 0; i < 7; i++) {
+        const { status, body } = await redeem({ requestToken, mailCode: `0000-000${i}` })
+        answers.push([status, body.error.code, status === 410 && body])
+      }
+      return answers
+    }
+    const [ofKnown, ofUnknown] = [await guesses(known.requestToken), await guesses(unknown.body.requestToken)]
+    expect(ofKnown).toEqual(ofUnknown)
+    expect(ofKnown.filter((answer) => Array.isArray(answer) && answer[0] === 429)).toHaveLength(2)
+    // The right one waits too, and the link itself does not: it cannot be guessed.
+    expect((await redeem({ requestToken: known.requestToken, mailCode: known.mailCode })).status).toBe(429)
+    expect((await redeem({ requestToken: known.requestToken, token: known.token })).status).toBe(200)
   })
 
   test.each(['/v1/auth/magic-link', '/v1/auth/password-reset'])(
@@ -246,7 +305,9 @@ describe('a link by mail', () => {
       const stranger = newEmail()
       const [known, unknown] = [await people.post(path, { email }), await people.post(path, { email: stranger })]
       expect(known.status).toBe(202)
-      expect([known.status, known.body]).toEqual([unknown.status, unknown.body])
+      const { requestToken: secret, ...told } = known.body
+      expect([known.status, told]).toEqual([unknown.status, { message: unknown.body.message }])
+      expect(secret?.length).toBe(unknown.body.requestToken?.length)
       expect(await people.mailsTo(stranger)).toEqual([])
       expect((await people.mailsTo(email)).length).toBe(2)
     },
@@ -263,8 +324,7 @@ describe('a link by mail', () => {
 describe('a forgotten password', () => {
   test('is replaced by link, once, and every session, device and other link ends', async () => {
     const { email, refreshToken, deviceToken } = await people.join()
-    await people.post('/v1/auth/magic-link', { email })
-    const link = await people.tokenTo(email, 'magic_link')
+    const { requestToken, token: link } = await people.askLink(email)
     await people.post('/v1/auth/password-reset', { email })
     const token = await people.tokenTo(email, 'password_reset')
 
@@ -275,7 +335,7 @@ describe('a forgotten password', () => {
     expect((await people.post('/v1/auth/password-reset/redeem', { token, newPassword })).status).toBe(410)
 
     expect((await people.post('/v1/auth/refresh', { refreshToken })).status).toBe(401)
-    expect((await people.post('/v1/auth/magic-link/redeem', { token: link })).status).toBe(410)
+    expect((await people.post('/v1/auth/magic-link/redeem', { requestToken, token: link })).status).toBe(410)
     expect((await people.signIn(email)).status).toBe(401)
     expect((await people.signIn(email, { password: newPassword })).status).toBe(200)
     expect(await world.sql('select 1 from accounts.known_devices d where token_hash = sha256($1::bytea)', [deviceToken])).toEqual(
@@ -284,6 +344,19 @@ describe('a forgotten password', () => {
     expect((await people.mailTo(email, 'password_changed')).text).toContain('/reset-password')
     const revoked = await world.events('accounts', 'session.revoked')
     expect(revoked.length).toBeGreaterThan(0)
+  })
+
+  test('lets the owner in past a stranger who guesses and asks for mail all the time', async () => {
+    const { email } = await people.join()
+    for (let i = 0; i < 5; i++) await people.signIn(email, { password: `guess number ${i}` })
+    for (let i = 0; i < 4; i++) await people.post('/v1/auth/password-reset', { email })
+    // The owner's own wish is one too many by now, but the stranger's mail is as good: it opens nothing for who asked.
+    await people.post('/v1/auth/password-reset', { email })
+    const newPassword = 'a third and windless cove'
+    const token = await people.tokenTo(email, 'password_reset')
+    const { body } = await people.post('/v1/auth/password-reset/redeem', { token, newPassword })
+    expect((await people.signIn(email, { password: newPassword })).status).toBe(429)
+    expect((await people.signIn(email, { password: newPassword, deviceToken: body.deviceToken })).status).toBe(200)
   })
 })
 

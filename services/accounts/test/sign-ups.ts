@@ -34,6 +34,8 @@ export interface People {
   mailsTo(email: string): Promise<{ kind: string; text: string }[]>
   /** The token in the latest mail of a kind. */
   tokenTo(email: string, kind: string): Promise<string>
+  /** Asks for a link that signs in: the secret of who asked, and what the mail says. */
+  askLink(email: string): Promise<{ requestToken: string; token: string; mailCode: string }>
   /** Signs up and follows the link. */
   join(options?: { email?: string; organizationName?: string }): Promise<Joined>
   signIn(email: string, more?: Record<string, unknown>, options?: { ip?: string }): Promise<Answer>
@@ -79,6 +81,14 @@ export function openPeople(world: World): People {
       const token = /#token=([A-Za-z0-9_-]{43})/.exec(text)?.[1]
       if (token === undefined) throw new Error(`No token in: ${text}`)
       return token
+    },
+    async askLink(email) {
+      const { status, body } = await people.post('/v1/auth/magic-link', { email })
+      if (status !== 202) throw new Error(`No link: ${status} ${JSON.stringify(body)}`)
+      const { text } = await people.mailTo(email, 'magic_link')
+      const mailCode = /^Code ?: ([0-9a-z]{4}-[0-9a-z]{4})$/m.exec(text)?.[1]
+      if (mailCode === undefined) throw new Error(`No code in: ${text}`)
+      return { requestToken: body.requestToken, token: await people.tokenTo(email, 'magic_link'), mailCode }
     },
     async join({ email = newEmail(), organizationName } = {}) {
       const asked = await people.post('/v1/auth/sign-up', {

@@ -20,6 +20,14 @@ afterAll(async () => {
   await world?.stop()
 })
 
+const appOf = () => world.running.services.find(({ name }) => name === 'accounts')?.app as App
+/** A code is good for its thirty seconds only: the clock stands still between reading one and typing it. */
+function hold(): Date {
+  const at = new Date()
+  appOf().now = () => at
+  return at
+}
+
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 function fromBase32(text: string): Buffer {
   const bits = Array.from(text, (letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('')
@@ -44,7 +52,7 @@ async function turnOn(
   const begun = await people.as(joined.accessToken, 'POST', '/v1/me/two-factor', { password })
   expect(begun.status).toBe(200)
   const secret = fromBase32(begun.body.secret)
-  const code = totpCode(secret, stepAt(new Date()))
+  const code = totpCode(secret, stepAt(hold()))
   const { status, body } = await people.as(joined.accessToken, 'POST', '/v1/me/two-factor/confirm', { code })
   expect(status).toBe(200)
   return {
@@ -52,7 +60,7 @@ async function turnOn(
     recoveryCodes: body.recoveryCodes,
     async code() {
       await world.sql('update accounts.users set totp_last_step = 0 where user_id = $1', [joined.userId])
-      return totpCode(secret, stepAt(new Date()))
+      return totpCode(secret, stepAt(hold()))
     },
   }
 }
@@ -69,7 +77,7 @@ describe('turning it on', () => {
     expect((await people.as(accessToken, 'GET', '/v1/me/two-factor')).body).toEqual({ enabled: false, recoveryCodesLeft: 0 })
     expect((await people.signIn(email)).status).toBe(200)
 
-    const code = totpCode(fromBase32(body.secret), stepAt(new Date()))
+    const code = totpCode(fromBase32(body.secret), stepAt(hold()))
     const { status, body: on } = await people.as(accessToken, 'POST', '/v1/me/two-factor/confirm', { code })
     expect(status).toBe(200)
     expect(on.recoveryCodes).toHaveLength(10)
@@ -146,23 +154,33 @@ describe('signing in with it', () => {
 
   test('cannot be guessed: codes count like passwords, and asking without one does not begin anew', async () => {
     const person = await joinWithSecondFactor()
+    const code = await person.code()
     for (let i = 0; i < 5; i++) {
       expect((await people.signIn(person.email)).body.error.details.reason).toBe('second_factor_required')
       expect((await people.signIn(person.email, { code: String(100_000 + i) })).status).toBe(401)
     }
-    expect((await people.signIn(person.email, { code: await person.code() })).status).toBe(429)
+    expect((await people.signIn(person.email, { code })).status).toBe(429)
   })
 
   test('is asked for by a link too, which stays good until the code is right', async () => {
     const person = await joinWithSecondFactor()
-    await people.post('/v1/auth/magic-link', { email: person.email })
-    const token = await people.tokenTo(person.email, 'magic_link')
+    const { requestToken, token } = await people.askLink(person.email)
     const redeem = (code?: string) =>
-      people.post('/v1/auth/magic-link/redeem', { token, ...(code === undefined ? {} : { code }) })
+      people.post('/v1/auth/magic-link/redeem', { requestToken, token, ...(code === undefined ? {} : { code }) })
     expect((await redeem()).body.error.details.reason).toBe('second_factor_required')
     expect((await redeem('000000')).body.error.details.reason).toBe('second_factor_wrong')
     expect((await redeem(await person.code())).status).toBe(200)
     expect((await redeem(await person.code())).status).toBe(410)
+  })
+
+  test('is asked for, with the password, when one proves again who one is', async () => {
+    const person = await joinWithSecondFactor()
+    const again = (body: unknown) => people.as(person.accessToken, 'POST', '/v1/auth/reauthenticate', body)
+    const refused = (reason: string) => ({ status: 403, body: { error: { details: { reason } } } })
+    expect(await again({ password })).toMatchObject(refused('code_required'))
+    expect(await again({ code: await person.code() })).toMatchObject(refused('password_required'))
+    expect(await again({ password, code: '000000' })).toMatchObject(refused('code_wrong'))
+    expect((await again({ password, code: await person.code() })).status).toBe(200)
   })
 
   test('stays on when the password is reset by mail', async () => {
@@ -212,10 +230,21 @@ describe('turning it off', () => {
     expect((await off({ code: await person.code() })).status).toBe(403)
     expect((await off({ password, code: '000000' })).status).toBe(403)
     expect((await off({ password })).status).toBe(400)
-    expect((await off({ password, code: await person.code() })).body).toEqual({ enabled: false })
+    expect((await off({ password, code: await person.code() })).body).toMatchObject({
+      enabled: false,
+      session: { tokenType: 'Bearer' },
+    })
     expect((await people.signIn(person.email)).status).toBe(200)
     expect(await world.sql('select 1 from accounts.recovery_codes where user_id = $1', [person.userId])).toEqual([])
     expect((await people.mailTo(person.email, 'two_factor_off')).text).toContain('/reset-password')
+  })
+
+  test('cannot be done by guessing codes with the password at hand: being right about one forgets no try of the other', async () => {
+    const person = await joinWithSecondFactor()
+    const off = (code: string) => people.as(person.accessToken, 'POST', '/v1/me/two-factor/disable', { password, code })
+    const right = await person.code()
+    for (let i = 0; i < 5; i++) expect((await off(String(100_000 + i))).status).toBe(403)
+    expect((await off(right)).status).toBe(429)
   })
 
   test('and renewing the recovery codes ends those before', async () => {
@@ -296,15 +325,28 @@ describe('an organization that requires it', () => {
     expect((await requireTwoFactor(joined.accessToken, false)).status).toBe(200)
   })
 
-  test('is shut again to who turns theirs off', async () => {
+  test('is shut again to who turns theirs off: what was opened with it ends, and this session goes on under new tokens', async () => {
     const owner = await joinWithSecondFactor('Wavering')
-    await requireTwoFactor(owner.accessToken)
-    const { accessToken, refreshToken } = (await people.signIn(owner.email, { code: await owner.code() })).body
+    await requireTwoFactor((await refresh(owner.refreshToken)).accessToken)
+    const signIn = async () => (await people.signIn(owner.email, { code: await owner.code() })).body
+    const [elsewhere, here] = [await signIn(), await signIn()]
     await becomes(owner.accessToken, 403)
-    expect((await look(accessToken)).status).toBe(200)
-    const off = await people.as(accessToken, 'POST', '/v1/me/two-factor/disable', { password, code: await owner.code() })
-    expect(off.status).toBe(200)
-    expect(await look((await refresh(refreshToken)).accessToken)).toMatchObject(needed)
+    for (const { accessToken } of [elsewhere, here]) expect((await look(accessToken)).status).toBe(200)
+    const off = await people.as(here.accessToken, 'POST', '/v1/me/two-factor/disable', { password, code: await owner.code() })
+    expect(off).toMatchObject({ status: 200, body: { session: { organizationId: owner.organizationId } } })
+
+    // No token says any more that there was a second factor, not even one that was signed a moment ago.
+    for (const { accessToken } of [elsewhere, here]) await becomes(accessToken, 401)
+    for (const { refreshToken } of [elsewhere, here])
+      expect((await people.post('/v1/auth/refresh', { refreshToken })).status).toBe(401)
+    const { session } = off.body
+    expect(await look(session.accessToken)).toMatchObject(needed)
+    expect(await look((await refresh(session.refreshToken)).accessToken)).toMatchObject(needed)
+    expect((await people.as(session.accessToken, 'GET', '/v1/me')).status).toBe(200)
+    const reasons = await world.sql('select end_reason from accounts.sessions where session_id = any($1) order by 1', [
+      [elsewhere.sessionId, here.sessionId],
+    ])
+    expect(reasons).toEqual([{ end_reason: 'replaced' }, { end_reason: 'two_factor_off' }])
   })
 })
 

@@ -20,6 +20,8 @@ export interface NewMailRequest {
   userId?: string
   email: string
   details?: SignUpDetails
+  /** Of the secret that who asked must show again. */
+  requestHash?: Buffer
   createdAt: Date
 }
 

@@ -11,14 +11,16 @@ export interface NewOneTimeToken {
   userId: string | null
   email: string
   details?: SignUpDetails
+  /** Of a link that only who asked for it may use: the hash of their secret, and of the code that is typed there. */
+  bound?: { requestHash: Buffer; codeHash: string }
   createdAt: Date
   expiresAt: Date
 }
 
-export async function insertOneTimeToken(tx: Tx<DB>, { details, ...fresh }: NewOneTimeToken): Promise<void> {
+export async function insertOneTimeToken(tx: Tx<DB>, { details, bound, ...fresh }: NewOneTimeToken): Promise<void> {
   await tx
     .insertInto('oneTimeTokens')
-    .values({ ...fresh, details: JSON.stringify(details ?? {}) })
+    .values({ ...fresh, ...bound, details: JSON.stringify(details ?? {}) })
     .execute()
 }
 
@@ -33,6 +35,23 @@ export async function findOneTimeToken(
     .selectFrom('oneTimeTokens')
     .selectAll()
     .where('tokenHash', '=', tokenHash)
+    .where('purpose', '=', purpose)
+    .where('usedAt', 'is', null)
+    .where('expiresAt', '>', now)
+    .executeTakeFirst()
+}
+
+/** As `findOneTimeToken`, by the request that asked for it. */
+export async function findRequestedToken(
+  tx: Tx<DB>,
+  purpose: TokenPurpose,
+  requestHash: Buffer,
+  now: Date,
+): Promise<OneTimeToken | undefined> {
+  return tx
+    .selectFrom('oneTimeTokens')
+    .selectAll()
+    .where('requestHash', '=', requestHash)
     .where('purpose', '=', purpose)
     .where('usedAt', 'is', null)
     .where('expiresAt', '>', now)

@@ -28,7 +28,14 @@ export interface Users {
 }
 
 export type SignInMethod = 'password' | 'magic_link' | 'verification' | 'outside'
-export type EndReason = 'signed_out' | 'revoked' | 'password_changed' | 'token_reused' | 'suspended'
+export type EndReason =
+  | 'signed_out'
+  | 'revoked'
+  | 'password_changed'
+  | 'token_reused'
+  | 'suspended'
+  | 'replaced'
+  | 'two_factor_off'
 
 export interface Sessions {
   sessionId: string
@@ -36,6 +43,7 @@ export interface Sessions {
   actingFor: string | null
   method: SignInMethod
   secondFactor: Generated<boolean>
+  deviceHash: Buffer | null
   authenticatedAt: Timestamp
   ip: string | null
   userAgent: string | null
@@ -78,6 +86,8 @@ export interface OneTimeTokens {
   userId: string | null
   email: string
   details: ColumnType<SignUpDetails, string | undefined, string>
+  requestHash: Buffer | null
+  codeHash: string | null
   createdAt: Timestamp
   expiresAt: Timestamp
   usedAt: Timestamp | null
@@ -117,6 +127,7 @@ export interface MailRequests {
   userId: string | null
   email: string
   details: ColumnType<SignUpDetails, string | undefined, string>
+  requestHash: Buffer | null
   createdAt: Timestamp
 }
 

@@ -1,26 +1,17 @@
 import type { Tx } from '@parley/runtime'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { newCode, plainCode } from '../copied-codes.ts'
 import type { DB } from './types.ts'
 
 const codesAtOnce = 10
-// Crockford's letters: none of them is taken for another when it is copied from paper.
-const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
-
 /** 120 random bits: from 112 on a fast hash is right even if the table is stolen (ASVS 5.0, 6.5.2). */
-function newCode(): string {
-  const letters = Array.from(randomBytes(24), (byte) => alphabet[byte % 32]).join('')
-  return letters.replace(/(.{4})(?=.)/g, '$1-')
-}
+const letters = 24
 
-const hashOf = (userId: string, code: string) =>
-  createHash('sha256')
-    .update(userId)
-    .update(code.toLowerCase().replaceAll(/[\s-]/g, '').replaceAll('o', '0').replaceAll(/[il]/g, '1'))
-    .digest()
+const hashOf = (userId: string, code: string) => createHash('sha256').update(userId).update(plainCode(code)).digest()
 
 /** Ten new codes instead of those before; they are shown once. */
 export async function replaceRecoveryCodes(tx: Tx<DB>, userId: string): Promise<string[]> {
-  const codes = Array.from({ length: codesAtOnce }, newCode)
+  const codes = Array.from({ length: codesAtOnce }, () => newCode(letters))
   await deleteRecoveryCodes(tx, userId)
   await tx
     .insertInto('recoveryCodes')

@@ -13,6 +13,7 @@ export interface NewSession {
   actingFor: string | null
   method: SignInMethod
   secondFactor: boolean
+  deviceHash: Buffer | null
   ip: string
   userAgent: string | null
   at: Date
@@ -63,14 +64,16 @@ export async function noteSecondFactor(tx: Tx<DB>, userId: string, sessionId: st
     .execute()
 }
 
-/** No session of theirs counts as one with a second factor any more: there is none. */
-export async function forgetSecondFactor(tx: Tx<DB>, userId: string): Promise<void> {
-  await tx
+/** No session of theirs counts as one with a second factor any more: there is none. Resolves with the ids of those that did. */
+export async function forgetSecondFactor(tx: Tx<DB>, userId: string): Promise<string[]> {
+  const did = await tx
     .updateTable('sessions')
     .set({ secondFactor: false })
     .where('userId', '=', userId)
     .where('secondFactor', '=', true)
+    .returning('sessionId')
     .execute()
+  return did.map(({ sessionId }) => sessionId)
 }
 
 /** Notes that a session is used, from where, and for which organization. */
@@ -107,15 +110,22 @@ export async function listSessions(
     .execute()
 }
 
+/** Which sessions of a person: one, several, all but one, or those of a device but one. */
+export type WhichSessions =
+  | { only: string }
+  | { among: readonly string[] }
+  | { except: string | null }
+  | { device: Buffer; except: string }
+
 /**
- * Ends sessions of a person, those named or all but one, and tells every service, whose access tokens of them end at once. The commit
+ * Ends sessions of a person and tells every service, whose access tokens of them end at once. The commit
  * must be one of the installation. Resolves with the ids of those that were open.
  */
 export async function endSessions(
   tx: Tx<DB>,
   tools: CommitTools,
   userId: string,
-  which: { only: string } | { except: string | null },
+  which: WhichSessions,
   end: { reason: EndReason; at: Date },
 ): Promise<string[]> {
   let open = tx
@@ -125,7 +135,9 @@ export async function endSessions(
     .where('endedAt', 'is', null)
     .where('expiresAt', '>', end.at)
   if ('only' in which) open = open.where('sessionId', '=', which.only)
+  else if ('among' in which) open = open.where('sessionId', 'in', [...which.among])
   else if (which.except !== null) open = open.where('sessionId', '<>', which.except)
+  if ('device' in which) open = open.where('deviceHash', '=', which.device)
   const ended = await open.returning('sessionId').execute()
   // Two minutes for clocks that differ: the last token may have been signed a moment ago.
   const forgetAfter = new Date(end.at.getTime() + accessTokenMs + 120_000).toISOString()

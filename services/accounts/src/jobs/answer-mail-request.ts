@@ -29,7 +29,9 @@ export const answerMailRequest = job(
         log.info({ kind: request.kind }, 'a link was asked for an address that nobody has')
         return
       }
-      await sendLink(app, tx, tools, { purpose: request.kind, userId: user.userId, to: user.email, locale: user.locale })
+      const { kind: purpose, requestHash } = request
+      const bound = requestHash === null ? {} : { requestHash }
+      await sendLink(app, tx, tools, { purpose, userId: user.userId, to: user.email, locale: user.locale, ...bound })
     })
   },
 )

@@ -4,7 +4,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { commitForAll, commitIn, memberActor } from '../as-installation.ts'
-import { proveAgain, PasswordInput, TokenInput } from '../credentials.ts'
+import { DeviceToken, proveAgain, PasswordInput, TokenInput } from '../credentials.ts'
 import { findOneTimeToken, type OneTimeToken, takeOneTimeToken } from '../db/one-time-tokens.ts'
 import { createOrganization } from '../db/organizations.ts'
 import type { TokenPurpose } from '../db/people-types.ts'
@@ -43,7 +43,7 @@ export const verifyEmail = route({
     password: PasswordInput.describe(
       'The one of the sign-up: who was sent a link that somebody else asked for does not know it.',
     ),
-    deviceToken: TokenInput.optional(),
+    deviceToken: DeviceToken,
   }),
   reply: SignedIn,
   async run({ body, ...call }) {

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { route } from '../app.ts'
 import { commitForAll, memberActor } from '../as-installation.ts'
 import { PasswordInput, passwordOwner, proveAgain, requireGoodPassword, TokenInput } from '../credentials.ts'
-import { forgetDevices } from '../db/known-devices.ts'
+import { forgetDevices, rememberDevice } from '../db/known-devices.ts'
 import { spendOneTimeTokens, takeOneTimeToken } from '../db/one-time-tokens.ts'
 import { endSessions } from '../db/sessions.ts'
 import { findUser, lockUser, updateUser } from '../db/users.ts'
@@ -13,7 +13,7 @@ import { askForMail } from '../mail-request.ts'
 import { personOf } from '../manager.ts'
 import { Email } from '../organization-fields.ts'
 import { normalPassword } from '../rules/password.ts'
-import { hashToken } from '../tokens.ts'
+import { hashToken, newToken } from '../tokens.ts'
 import { linkIsOver, requireLink } from './email-verification.ts'
 
 export const askPasswordReset = route({
@@ -39,7 +39,10 @@ export const redeemPasswordReset = route({
   scope: 'public',
   refuses: { gone: 'This link was used before or is too old. Ask for a new one.' },
   body: z.strictObject({ token: TokenInput, newPassword: PasswordInput }),
-  reply: z.object({ sessionsEnded: z.int() }),
+  reply: z.object({
+    sessionsEnded: z.int(),
+    deviceToken: z.string().describe('Send it with the sign-in that follows: others’ wrong guesses then do not slow it down.'),
+  }),
   async run({ body, ...call }) {
     const { app } = call
     const { userId } = await requireLink(app, 'password_reset', body.token)
@@ -47,6 +50,7 @@ export const redeemPasswordReset = route({
     if (user === undefined || user.status !== 'active') throw linkIsOver()
     await requireGoodPassword(app, body.newPassword, await passwordOwner(app, user), 'body.newPassword')
     const passwordHash = await app.passwords.hash(normalPassword(body.newPassword))
+    const deviceToken = newToken()
     const what = { action: 'POST /v1/auth/password-reset/redeem', actor: memberActor(user.userId) }
     const sessionsEnded = await commitForAll(call, what, async (tx, tools) => {
       const now = app.now()
@@ -61,12 +65,14 @@ export const redeemPasswordReset = route({
       // Whoever had the old password, a link or a device of theirs is out.
       await spendOneTimeTokens(tx, user.userId, ['magic_link', 'password_reset', 'email_change'], now)
       await forgetDevices(tx, user.userId)
+      // Whoever reads the mailbox may sign in next, while a stranger guesses: their tries are counted by themselves.
+      await rememberDevice(tx, user.userId, hashToken(deviceToken), now)
       const ended = await endSessions(tx, tools, user.userId, { except: null }, { reason: 'password_changed', at: now })
       await tellSecurityChange(app, tx, tools, user, 'password_changed')
       tools.audit({ resourceType: 'password', resourceId: user.userId, before: null, after: { sessionsEnded: ended.length } })
       return ended.length
     })
-    return { sessionsEnded }
+    return { sessionsEnded, deviceToken }
   },
 })
 

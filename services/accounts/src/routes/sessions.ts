@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { type App, route } from '../app.ts'
 import { commitForAll, commitIn, memberActor } from '../as-installation.ts'
-import { TokenInput } from '../credentials.ts'
+import { requireRecentProof, TokenInput } from '../credentials.ts'
 import { findMember } from '../db/members.ts'
 import { findOrganization } from '../db/organizations.ts'
 import {
@@ -16,6 +16,7 @@ import {
   type Session,
   touchSession,
   useRefreshToken,
+  type WhichSessions,
 } from '../db/sessions.ts'
 import { findUser, updateUser } from '../db/users.ts'
 import { tellSecurityChange } from '../links.ts'
@@ -28,7 +29,7 @@ import { hashToken, successorOf } from '../tokens.ts'
 const idleMsOf = (app: App) => app.config.ACCOUNTS_IDLE_DAYS * 86_400_000
 /** In the words of every service. */
 const closed = () => new AppError('forbidden', 'This organization is closed.', { details: { reason: 'organization_closed' } })
-const over = () => new AppError('unauthenticated', 'This session is over. Sign in again.')
+export const over = () => new AppError('unauthenticated', 'This session is over. Sign in again.')
 
 export const refresh = route({
   method: 'POST',
@@ -174,12 +175,14 @@ export const getSessions = route({
 export const deleteSession = route({
   method: 'DELETE',
   path: '/v1/me/sessions/:id',
-  summary: 'End one of your sessions.',
+  summary:
+    'End one of your sessions; another one than this only within ten minutes of a sign-in or of proving again who you are.',
   scope: 'self',
   refuses: { not_found: 'You have no open session with that id.' },
   params: z.strictObject({ id: Id }),
   reply: z.object({ sessionsEnded: z.int() }),
   async run({ params: { id }, ...call }) {
+    if (id !== call.caller.sessionId) requireRecentProof(call.app, call.caller)
     const ended = await end(call, 'DELETE /v1/me/sessions/:id', { only: id }, 'revoked')
     if (ended.sessionsEnded === 0) throw new AppError('not_found', 'You have no open session with that id.')
     return ended
@@ -189,10 +192,11 @@ export const deleteSession = route({
 export const revokeOtherSessions = route({
   method: 'POST',
   path: '/v1/me/sessions/revoke-others',
-  summary: 'End all of your sessions but this one.',
+  summary: 'End all of your sessions but this one, within ten minutes of a sign-in or of proving again who you are.',
   scope: 'self',
   reply: z.object({ sessionsEnded: z.int() }),
   async run(call) {
+    requireRecentProof(call.app, call.caller)
     return end(call, 'POST /v1/me/sessions/revoke-others', { except: call.caller.sessionId }, 'revoked')
   },
 })
@@ -200,7 +204,7 @@ export const revokeOtherSessions = route({
 async function end(
   call: Parameters<typeof commitForAll>[0],
   action: string,
-  which: Parameters<typeof endSessions>[3],
+  which: WhichSessions,
   reason: 'signed_out' | 'revoked',
 ): Promise<{ sessionsEnded: number }> {
   const { app, caller } = call
@@ -221,7 +225,7 @@ async function end(
 }
 
 /** Tokens of outside issuers have no session here. */
-function sessionOf(caller: Caller): string {
+export function sessionOf(caller: Caller): string {
   if (caller.sessionId === null) throw new AppError('forbidden', 'You are signed in elsewhere: there is no session of ours.')
   return caller.sessionId
 }

@@ -4,18 +4,15 @@ import { z } from 'zod'
 import { route } from '../app.ts'
 import { accountSubject, addressSubject, countTry, deviceSubject, forgiveTry, returnTry } from '../attempts.ts'
 import { commitForAll, commitIn, memberActor } from '../as-installation.ts'
-import { CodeInput, PasswordInput, passwordOwner, requireGoodPassword, TokenInput } from '../credentials.ts'
+import { CodeInput, DeviceToken, PasswordInput, passwordOwner, requireGoodPassword } from '../credentials.ts'
 import { isKnownDevice } from '../db/known-devices.ts'
-import { spendOneTimeTokens, takeOneTimeToken } from '../db/one-time-tokens.ts'
-import { findUser, findUserByEmail, lockUser, updateUser, type User } from '../db/users.ts'
-import { askForMail } from '../mail-request.ts'
-import { chooseOrganization, openSession, SignedIn, signedIn } from '../open-session.ts'
+import { findUserByEmail, lockUser, updateUser, type User } from '../db/users.ts'
+import { chooseOrganization, endSessionBefore, openSession, SignedIn, signedIn } from '../open-session.ts'
 import { Email } from '../organization-fields.ts'
 import { isOldHash } from '../passwords.ts'
 import { normalPassword } from '../rules/password.ts'
 import { hasSecondFactor, secondFactorRequired, secondFactorWrong, takeSecondFactor } from '../second-factor.ts'
 import { hashToken } from '../tokens.ts'
-import { linkIsOver, requireLink } from './email-verification.ts'
 
 /** How long a device that is not used stays known. */
 const deviceMs = 180 * 86_400_000
@@ -39,7 +36,7 @@ export const signIn = route({
     email: Email,
     password: PasswordInput,
     code: CodeInput.optional().describe('Of the authenticator app, or a recovery code.'),
-    deviceToken: TokenInput.optional(),
+    deviceToken: DeviceToken,
     organizationId: Id.optional().describe('Where to begin, for who is a member of several.'),
     newPassword: PasswordInput.optional().describe('For whoever must choose a new one.'),
   }),
@@ -103,6 +100,7 @@ export const signIn = route({
       throw secondFactorWrong()
     }
     await forgiveTry(app, subjects)
+    await endSessionBefore(call, action, opened)
     return signedIn(app, opened)
 
     /** One entry for a known and an unknown address, in the same place: its subject is a keyed hash of the address. */
@@ -129,73 +127,5 @@ export const signIn = route({
       if (person.passwordHash !== null && isOldHash(person.passwordHash)) return app.passwords.hash(normalPassword(body.password))
       return undefined
     }
-  },
-})
-
-export const askMagicLink = route({
-  method: 'POST',
-  path: '/v1/auth/magic-link',
-  summary: 'Ask for a link that signs in without a password. The answer is the same for every address.',
-  scope: 'public',
-  perMinute: 20,
-  body: z.strictObject({ email: Email }),
-  reply: z.object({ message: z.string() }),
-  status: 202,
-  async run({ body, ...call }) {
-    await askForMail(call, { kind: 'magic_link', email: body.email, action: 'POST /v1/auth/magic-link' })
-    return { message: 'If there is an account with this address, a link is on its way.' }
-  },
-})
-
-export const redeemMagicLink = route({
-  method: 'POST',
-  path: '/v1/auth/magic-link/redeem',
-  summary: 'Sign in with the token of a link, and a code where a second factor is on.',
-  scope: 'public',
-  refuses: {
-    unauthenticated: [
-      'Send the code of your authenticator app, or a recovery code, as well.',
-      'The code is wrong, or was used before.',
-    ],
-    gone: 'This link was used before or is too old. Ask for a new one.',
-  },
-  body: z.strictObject({
-    token: TokenInput,
-    code: CodeInput.optional(),
-    deviceToken: TokenInput.optional(),
-    organizationId: Id.optional(),
-  }),
-  reply: SignedIn,
-  async run({ body, ...call }) {
-    const { app, from } = call
-    const { userId } = await requireLink(app, 'magic_link', body.token)
-    const user = userId === null ? undefined : await app.database.read(installationId, (tx) => findUser(tx, userId))
-    if (user === undefined || user.status !== 'active') throw linkIsOver()
-    const subjects = [accountSubject(app, `link ${user.userId}`), addressSubject(app, from.ip)]
-    if (hasSecondFactor(user)) {
-      // The link stays good: it is the code that is missing.
-      if (body.code === undefined) throw secondFactorRequired()
-      await countTry(app, subjects)
-    }
-    const actingFor = await chooseOrganization(app, user, body.organizationId)
-    const where = { organizationId: actingFor ?? installationId, action: 'POST /v1/auth/magic-link/redeem' }
-    const opened = await commitIn(call, { ...where, actor: memberActor(user.userId) }, async (tx, tools) => {
-      const locked = await lockUser(tx, user.userId)
-      if (locked === undefined || locked.status !== 'active') throw linkIsOver()
-      if (hasSecondFactor(locked) && !(await takeSecondFactor(app, tx, locked, body.code ?? ''))) throw secondFactorWrong()
-      if (!(await takeOneTimeToken(tx, 'magic_link', hashToken(body.token), app.now()))) throw linkIsOver()
-      await spendOneTimeTokens(tx, user.userId, ['magic_link'], app.now())
-      if (locked.emailVerifiedAt === null) await updateUser(tx, user.userId, { emailVerifiedAt: app.now() })
-      return openSession(app, tx, tools, {
-        userId: user.userId,
-        method: 'magic_link',
-        secondFactor: hasSecondFactor(locked),
-        actingFor,
-        from,
-        deviceToken: body.deviceToken,
-      })
-    })
-    if (hasSecondFactor(user)) await forgiveTry(app, subjects)
-    return signedIn(app, opened)
   },
 })

@@ -3,14 +3,16 @@ import { AppError } from '@parley/runtime'
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { type App, route } from '../app.ts'
-import { countTry, forgiveTry, personSubject } from '../attempts.ts'
+import { commitForAll, type RouteCall } from '../as-installation.ts'
+import { countTry, forgiveTry, codeSubject } from '../attempts.ts'
 import { CodeInput, PasswordInput, proveAgain } from '../credentials.ts'
 import { countRecoveryCodes, deleteRecoveryCodes, replaceRecoveryCodes } from '../db/recovery-codes.ts'
 import { openTotp, sealTotp } from '../db/sealed-totp.ts'
-import { forgetSecondFactor, noteSecondFactor } from '../db/sessions.ts'
+import { endSessions, forgetSecondFactor, noteSecondFactor } from '../db/sessions.ts'
 import { findUser, lockUser, updateUser, type User } from '../db/users.ts'
 import { tellSecurityChange } from '../links.ts'
 import { personOf } from '../manager.ts'
+import { replaceSession, Tokens, tokensOf } from '../open-session.ts'
 import { hasSecondFactor, takeSecondFactor } from '../second-factor.ts'
 import { base32, matchStep, otpauthUri } from '../totp.ts'
 
@@ -77,7 +79,7 @@ export const confirmTwoFactor = route({
   reply: RecoveryCodes,
   async run({ body, caller, app, commit }) {
     const userId = personOf(caller)
-    const subjects = [personSubject(app, userId)]
+    const subjects = [codeSubject(app, userId)]
     await countTry(app, subjects)
     const recoveryCodes = await commit(async (tx, tools) => {
       const user = await lockUser(tx, userId)
@@ -100,29 +102,56 @@ export const confirmTwoFactor = route({
 export const disableTwoFactor = route({
   method: 'POST',
   path: '/v1/me/two-factor/disable',
-  summary: 'Turn two-factor sign-in off: with the password and a code.',
+  summary:
+    'Turn two-factor sign-in off: with the password and a code. Sessions that were opened with it end; this one goes on as a new one.',
   scope: 'self',
   refuses: { not_found: 'There is no such person.', conflict: 'Two-factor sign-in is not on.' },
   body: z.strictObject(proof),
-  reply: z.object({ enabled: z.literal(false) }),
-  async run({ body, caller, app, commit }) {
+  reply: z.object({
+    enabled: z.literal(false),
+    session: Tokens.nullable().describe('In the place of this session; null for who is signed in at another issuer.'),
+  }),
+  async run({ body, commit, ...call }) {
+    const { app, caller } = call
     const user = await requireUser(app, personOf(caller))
     if (!hasSecondFactor(user)) throw notOn()
     await proveAgain(app, caller, user, body.password)
-    const subjects = [personSubject(app, user.userId)]
+    const subjects = [codeSubject(app, user.userId)]
     await countTry(app, subjects)
-    await commit(async (tx, tools) => {
+    const opened = await commit(async (tx, tools) => {
       const locked = await requireCode(app, tx, user.userId, body.code)
       await updateUser(tx, user.userId, { sealedTotp: null, totpConfirmedAt: null, totpLastStep: null })
       await deleteRecoveryCodes(tx, user.userId)
-      await forgetSecondFactor(tx, user.userId)
+      const those = await forgetSecondFactor(tx, user.userId)
       await tellSecurityChange(app, tx, tools, locked, 'two_factor_off')
       tools.audit({ resourceType: 'two_factor', resourceId: user.userId, before: { state: 'on' }, after: { state: 'off' } })
+      return those
     })
     await forgiveTry(app, subjects)
-    return { enabled: false as const }
+    const replacement = await endProvedSessions(call, user.userId, opened)
+    const session = replacement === undefined ? null : await tokensOf(app, replacement.session, replacement.refreshToken)
+    return { enabled: false as const, session }
   },
 })
+
+/**
+ * Their access tokens still say that there was a second factor, for up to ten minutes: so those sessions end, and this one, which has just
+ * proved everything there is, goes on under new tokens. In a commit of the installation, after the one that the organization's audit log
+ * has: should the process die in between, the old tokens run out by themselves and no session renews them as they were.
+ */
+async function endProvedSessions({ app, caller, from, requestId }: RouteCall, userId: string, opened: readonly string[]) {
+  const action = 'POST /v1/me/two-factor/disable'
+  return commitForAll({ app, caller, from, requestId }, { action }, async (tx, tools) => {
+    const { sessionId } = caller
+    const others = opened.filter((id) => id !== sessionId)
+    const end = { reason: 'two_factor_off', at: app.now() } as const
+    const ended = others.length === 0 ? [] : await endSessions(tx, tools, userId, { among: others }, end)
+    for (const id of ended)
+      tools.audit({ resourceType: 'session', resourceId: id, before: { endReason: null }, after: { endReason: end.reason } })
+    if (sessionId === null) return undefined
+    return replaceSession(app, tx, tools, { sessionId, userId }, { secondFactor: false, from })
+  })
+}
 
 export const renewRecoveryCodes = route({
   method: 'POST',
@@ -136,7 +165,7 @@ export const renewRecoveryCodes = route({
     const user = await requireUser(app, personOf(caller))
     if (!hasSecondFactor(user)) throw notOn()
     await proveAgain(app, caller, user, body.password)
-    const subjects = [personSubject(app, user.userId)]
+    const subjects = [codeSubject(app, user.userId)]
     await countTry(app, subjects)
     const recoveryCodes = await commit(async (tx, { audit }) => {
       await requireCode(app, tx, user.userId, body.code)

@@ -20,7 +20,7 @@ test.each([
 ] as const)('for %j the language is %s', (locale, language) => expect(languageOf(locale)).toBe(language))
 
 describe.each(['en', 'fr'] as const)('mail in %s', (language) => {
-  const link = { url: 'https://app.example/do#token=SECRET', token: 'SECRET', minutes: 15 }
+  const link = { url: 'https://app.example/do#token=SECRET', code: 'SECRET', minutes: 15 }
   const withLink = [signUpMail, magicLinkMail, passwordResetMail, emailChangeMail].map((write) => write(language, link))
   const others = [alreadyHereMail(language, 'https://app.example'), securityMail(language, 'token_reused', 'https://app.example')]
 
@@ -41,6 +41,6 @@ describe.each(['en', 'fr'] as const)('mail in %s', (language) => {
 })
 
 test('English and French say different things', () => {
-  expect(signUpMail('fr', { url: 'u', token: 't', minutes: 1 }).text).toContain('Bienvenue')
-  expect(signUpMail('en', { url: 'u', token: 't', minutes: 1 }).text).toContain('Welcome')
+  expect(signUpMail('fr', { url: 'u', code: 't', minutes: 1 }).text).toContain('Bienvenue')
+  expect(signUpMail('en', { url: 'u', code: 't', minutes: 1 }).text).toContain('Welcome')
 })

@@ -9,17 +9,23 @@ export interface MailText {
   text: string
 }
 
-/** How a link and its token are written: a page for people, the bare token for who calls the API. */
+/** How a link is written: a page for people, and what may be typed instead of following it. */
 export interface Link {
   url: string
-  token: string
+  code: string
   minutes: number
 }
 
-const link = (language: MailLanguage, { url, token, minutes }: Link) =>
+const link = (language: MailLanguage, { url, code, minutes }: Link) =>
   language === 'fr'
-    ? `${url}\n\nCode : ${token}\n\nCe lien fonctionne une seule fois, pendant ${minutes} minutes.`
-    : `${url}\n\nCode: ${token}\n\nThis link works once, for ${minutes} minutes.`
+    ? `${url}\n\nCode : ${code}\n\nCe lien fonctionne une seule fois, pendant ${minutes} minutes.`
+    : `${url}\n\nCode: ${code}\n\nThis link works once, for ${minutes} minutes.`
+
+/** Somebody who asks for a link to another's address and then for the code on the telephone is the thief that is left. */
+const onlyThere = {
+  en: 'Reading this on another device? Type the code where you asked for the link, and give it to nobody.',
+  fr: 'Vous lisez ceci sur un autre appareil ? Saisissez le code là où vous avez demandé le lien, et ne le donnez à personne.',
+}
 
 const unasked = {
   en: 'If it was not you, ignore this message: nothing happens.',
@@ -53,8 +59,11 @@ export function alreadyHereMail(language: MailLanguage, signInUrl: string): Mail
 
 export function magicLinkMail(language: MailLanguage, to: Link): MailText {
   return language === 'fr'
-    ? { subject: 'Votre lien de connexion', text: `Pour vous connecter à Parley :\n\n${link(language, to)}\n\n${unasked.fr}` }
-    : { subject: 'Your sign-in link', text: `To sign in to Parley:\n\n${link(language, to)}\n\n${unasked.en}` }
+    ? {
+        subject: 'Votre lien de connexion',
+        text: `Pour vous connecter à Parley :\n\n${link(language, to)}\n\n${onlyThere.fr}\n\n${unasked.fr}`,
+      }
+    : { subject: 'Your sign-in link', text: `To sign in to Parley:\n\n${link(language, to)}\n\n${onlyThere.en}\n\n${unasked.en}` }
 }
 
 export function passwordResetMail(language: MailLanguage, to: Link): MailText {

@@ -22,14 +22,14 @@ const hour = 60 * minute
 /**
  * An account gives a stranger 5 guesses, then one after 2 s, 4 s, … at last one in 15 minutes: about 100 a day. It never closes, and a known
  * device is counted by itself, so nobody can lock its owner out (see docs/security.md). An address may be a whole office, so it begins later.
- * Mail of one kind goes to one recipient ten times an hour at most, whoever asks; the longest wait is shorter than a link is good, so a
- * stranger who asks all the time leaves the owner with a link that works, not without one.
+ * Mail of one kind goes to one recipient eleven times an hour at most, whoever asks; the longest wait is shorter than a link is good, so a
+ * stranger who asks for a new password all the time leaves the owner with a link that works, not without one.
  */
 export const paces = {
   account: { free: 5, firstWaitMs: 2_000, longestWaitMs: 15 * minute, forgetAfterMs: 24 * hour },
   device: { free: 5, firstWaitMs: 2_000, longestWaitMs: 15 * minute, forgetAfterMs: 24 * hour },
   address: { free: 50, firstWaitMs: 1_000, longestWaitMs: 15 * minute, forgetAfterMs: hour },
-  mail: { free: 2, firstWaitMs: minute, longestWaitMs: 10 * minute, forgetAfterMs: hour },
+  mail: { free: 2, firstWaitMs: minute, longestWaitMs: 8 * minute, forgetAfterMs: hour },
 } as const satisfies Record<string, Pace>
 
 export type Verdict = { allowed: true; next: Attempts } | { allowed: false; waitMs: number }

@@ -24,7 +24,8 @@ export async function signInAndMakeKey(world: World): Promise<Credentials> {
   const Mails = z.object({ items: z.array(z.object({ mailId: z.string(), kind: z.string(), text: z.string().nullable() })) })
   const mails = async () => (await api.get(`/v1/dev/mail?to=${encodeURIComponent(demoOwnerEmail)}`, Mails)).items
   const before = new Set((await mails()).map(({ mailId }) => mailId))
-  await api.post('/v1/auth/magic-link', { email: demoOwnerEmail }, z.object({}))
+  const Asked = z.object({ requestToken: z.string() })
+  const { requestToken } = await api.post('/v1/auth/magic-link', { email: demoOwnerEmail }, Asked)
   let token: string | undefined
   await until(
     'the mail with the link',
@@ -37,7 +38,7 @@ export async function signInAndMakeKey(world: World): Promise<Credentials> {
     250,
   )
   const SignedIn = z.object({ accessToken: z.string(), expiresIn: z.number(), organizationId: z.string() })
-  const signedIn = await api.post('/v1/auth/magic-link/redeem', { token }, SignedIn)
+  const signedIn = await api.post('/v1/auth/magic-link/redeem', { requestToken, token }, SignedIn)
   expectThat(signedIn.organizationId === world.organizationId, 'the owner is signed in to another organization')
   const made = await fetch(`${world.url}/v1/api-keys`, {
     method: 'POST',
