@@ -19,7 +19,7 @@ describe('the command line', () => {
   test('explains itself, with examples, and exits with 0', async () => {
     const help = await parley(['--help'])
     expect(help).toMatchObject({ code: 0, err: '' })
-    for (const command of ['start', 'say', 'why', 'receipts', 'dead', 'replay', 'doctor'])
+    for (const command of ['start', 'say', 'why', 'receipts', 'dead', 'replay', 'accounts', 'doctor'])
       expect(help.out).toMatch(new RegExp(`^  ${command} `, 'm'))
     expect(help.out).toContain('Examples:')
     expect((await parley(['start', '--help'])).out).toContain('WHAPI_TOKEN')
@@ -43,15 +43,19 @@ describe('the command line', () => {
     expect(err).toContain(words)
   })
 
-  test.each([[['why', 'an-id']], [['say', 'Hello']], [['receipts', 'list']], [['dead', 'list']], [['replay', '--since', '2h']]])(
-    'says in one sentence that nothing runs when asked %j, and exits with 1',
-    async (args) => {
-      const { code, err } = await parley(args)
-      expect(code).toBe(1)
-      expect(err).toMatch(/^parley: .*none does|^parley: No Parley is running here/)
-      expect(err).not.toContain('    at ')
-    },
-  )
+  test.each([
+    [['why', 'an-id']],
+    [['accounts', 'rewrap']],
+    [['say', 'Hello']],
+    [['receipts', 'list']],
+    [['dead', 'list']],
+    [['replay', '--since', '2h']],
+  ])('says in one sentence that nothing runs when asked %j, and exits with 1', async (args) => {
+    const { code, err } = await parley(args)
+    expect(code).toBe(1)
+    expect(err).toMatch(/^parley: .*none does|^parley: No Parley is running here/)
+    expect(err).not.toContain('    at ')
+  })
 
   test('names the half that is missing of PARLEY_URL and PARLEY_KEY', async () => {
     expect((await parley(['dead', 'list'], { PARLEY_HOME: folder, PARLEY_URL: 'http://127.0.0.1:1' })).err).toContain(

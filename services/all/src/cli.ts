@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { addAccounts } from './commands/accounts.ts'
 import { addAudit } from './commands/audit.ts'
 import { addDead } from './commands/dead.ts'
 import { addDoctor } from './commands/doctor.ts'
@@ -69,6 +70,7 @@ function program(context: Context): Command {
   addReceipts(parley, context)
   addDead(parley, context)
   addReplay(parley, context)
+  addAccounts(parley, context)
   addAudit(parley, context)
   addDoctor(parley, context)
   addMail(parley, context)
