@@ -1,7 +1,9 @@
+import { installationId } from '@parley/contracts'
 import {
   type Batcher,
   createBatcher,
   kit,
+  number,
   type OpenContext,
   openSealingKeys,
   type SealingKeys,
@@ -10,6 +12,7 @@ import {
 } from '@parley/runtime'
 import { z } from 'zod'
 import type { DB } from './db/types.ts'
+import { forgetReceiptsRef } from './db/upkeep.ts'
 import { createSourceCache, type SourceCache } from './door/source-cache.ts'
 import { largestBatch, storeBatch } from './door/store-batch.ts'
 import type { PutObject } from './recordings.ts'
@@ -18,10 +21,13 @@ import type { Delivery, Stored } from './store-deliveries.ts'
 export const IngestConfig = z.object({
   PARLEY_SECRET_KEY: sealingKey(),
   PARLEY_SECRET_KEY_PREVIOUS: sealingKey().optional(),
+  /** Receipts and the bytes of their webhooks are removed after this many days: for longer than the outboxes keep what came of them. */
+  INGEST_RECEIPT_DAYS: number(90, { min: 8, max: 3_650 }),
 })
 export type IngestConfig = z.infer<typeof IngestConfig>
 
 export interface App {
+  config: IngestConfig
   keys: SealingKeys
   database: ServiceDatabase<DB>
   sources: SourceCache
@@ -36,7 +42,11 @@ export interface App {
 export async function openApp(context: OpenContext<DB, IngestConfig>): Promise<App> {
   const { config, database, now, objects } = context
   const keys = openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS)
+  await database.commit({ organizationId: installationId }, async (_tx, { later }) => {
+    later(forgetReceiptsRef, { after: null }, { key: 'installation' })
+  })
   return {
+    config,
     keys,
     database,
     sources: createSourceCache({ database, keys, now, log: context.log }),

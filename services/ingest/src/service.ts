@@ -26,8 +26,10 @@ import { eraseCustomer } from './handlers/erase-customer.ts'
 import { openSource } from './handlers/open-source.ts'
 import { eraseEvents } from './jobs/erase-events.ts'
 import { eraseUnsorted } from './jobs/erase-unsorted.ts'
+import { forgetReceipts } from './jobs/forget-receipts.ts'
 import { sourcesAndReceipts } from './migrations/001-sources-and-receipts.ts'
 import { sourcesOfConnections } from './migrations/002-sources-of-connections.ts'
+import { receiptOwners } from './migrations/003-receipt-owners.ts'
 import { getReceipt, getReceipts, postReplay } from './routes/receipts.ts'
 import { createSource, deleteSource, getSources, rotateSource } from './routes/webhook-sources.ts'
 
@@ -37,8 +39,8 @@ export const ingest = defineService({
   config: IngestConfig,
   routes: [getReceipts, getReceipt, postReplay, createSource, getSources, rotateSource, deleteSource],
   handlers: [eraseCustomer, openSource],
-  jobs: [eraseUnsorted, eraseEvents],
-  migrations: [sourcesAndReceipts, sourcesOfConnections],
+  jobs: [eraseUnsorted, eraseEvents, forgetReceipts],
+  migrations: [sourcesAndReceipts, sourcesOfConnections, receiptOwners],
   states: [
     messageReceived,
     messageEdited,

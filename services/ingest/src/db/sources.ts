@@ -3,6 +3,7 @@ import type { WebhookSecrets } from '@parley/providers/webhook'
 import { isSealedWithOldKey, openText, type SealedPlace, type SealingKeys, sealText, type Tx } from '@parley/runtime'
 import { type Insertable, sql, type Selectable, type Updateable } from 'kysely'
 import { validSecrets } from '../rules/source-secrets.ts'
+import { noteOwner } from './old-receipts.ts'
 import type { DB, SourceStatus, WebhookSources } from './types.ts'
 
 export type Source = Selectable<WebhookSources>
@@ -109,6 +110,7 @@ export async function insertSource(
   organizationId: string,
   source: Omit<Insertable<WebhookSources>, 'organizationId'>,
 ): Promise<Source> {
+  await noteOwner(tx, organizationId)
   return tx
     .insertInto('webhookSources')
     .values({ organizationId, ...source })

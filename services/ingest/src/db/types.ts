@@ -70,9 +70,14 @@ interface DuplicateItems {
   chatKey: string | null
 }
 
+interface ReceiptOwners {
+  owner: string
+}
+
 export interface DB {
   webhookSources: WebhookSources
   receipts: Receipts
   receiptItems: ReceiptItems
   duplicateItems: DuplicateItems
+  receiptOwners: ReceiptOwners
 }
