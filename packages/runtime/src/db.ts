@@ -1,16 +1,15 @@
 import {
-  CamelCasePlugin,
   type CompiledQuery,
   type DatabaseConnection,
   type Driver,
   Kysely,
   PostgresAdapter,
   PostgresIntrospector,
-  PostgresQueryCompiler,
   type QueryResult,
 } from 'kysely'
 import type { Writable } from 'node:stream'
 import pg from 'pg'
+import { NamesPlugin, SqlCompiler } from './compile-sql.ts'
 import { classify } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Tx } from './types.ts'
@@ -122,9 +121,9 @@ function kyselyOn<DB>(client: pg.ClientBase): Kysely<DB> {
       createAdapter: () => new PostgresAdapter(),
       createDriver: () => driver,
       createIntrospector: (db) => new PostgresIntrospector(db),
-      createQueryCompiler: () => new PostgresQueryCompiler(),
+      createQueryCompiler: () => new SqlCompiler(),
     },
-    plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
+    plugins: [new NamesPlugin({ maintainNestedObjectKeys: true })],
   })
 }
 

@@ -125,7 +125,7 @@ describe.concurrent('an effect', () => {
         request: {},
         call: system.call,
         lookUp: system.lookUp,
-        settle: (tx, _tools, result) => markOn(tx, task, result.state),
+        settle: async (tx, _tools, result) => void (await markOn(tx, task, result.state)),
       }
       outcomes.push(await prepareAndPerform(context, async () => ({ context: context.onBehalfOf('another-chain'), spec })))
     })
