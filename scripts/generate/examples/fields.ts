@@ -467,6 +467,7 @@ export const byNoun: Readonly<Record<string, Fields>> = {
     limits: { messages: 20_000, aiRequests: 20_000, customers: 5_000, aiSpendMicros: 200_000_000 },
     total: 12,
     remaining: 0,
+    remainingTexts: 0,
   },
   lookup: { token: cast.invitationToken },
   accept: { token: cast.invitationToken },
