@@ -3,7 +3,7 @@ import { Ajv } from 'ajv'
 import addFormats from 'ajv-formats'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { allEvents } from '../../packages/contracts/src/index.ts'
+import { allEvents, Role } from '../../packages/contracts/src/index.ts'
 import { asyncapi } from './asyncapi.ts'
 import { ids } from './examples/cast.ts'
 import type { Json, JsonObject } from './json-schema.ts'
@@ -215,6 +215,26 @@ describe('docs/openapi.json', () => {
     expect(at(paths, '/v1/agents/public', 'post')).not.toHaveProperty('parameters')
     expect(at(paths, '/v1/agents/self', 'patch')).not.toHaveProperty('parameters')
     expect(at(document, 'components', 'parameters', 'IdempotencyKey')).toMatchObject({ name: 'Idempotency-Key', in: 'header' })
+  })
+
+  test('names what calls have in common, once: a thing that is listed, read and changed is one schema', () => {
+    const Agent = z.object({ userId: z.string(), role: Role })
+    const get = (path: string, reply: z.ZodType): RouteShape => ({ method: 'GET', path, summary: '', scope: 'public', reply })
+    const named = make(
+      get('/v1/agents', z.object({ items: z.array(Agent) })),
+      get('/v1/agents/:userId', Agent.extend({ email: z.string() })),
+      { ...get('/v1/agents/:userId', Agent), method: 'PATCH', body: Agent.partial() },
+    )
+    const answered = (path: string, method: string) =>
+      at(named, 'paths', path, method, 'responses', '200', 'content', 'application/json', 'schema')
+    expect(answered('/v1/agents', 'get')).toMatchObject({
+      properties: { items: { items: { $ref: '#/components/schemas/Agent' } } },
+    })
+    expect(answered('/v1/agents/{userId}', 'patch')).toEqual({ $ref: '#/components/schemas/Agent' })
+    expect(answered('/v1/agents/{userId}', 'get')).toEqual({ $ref: '#/components/schemas/AgentDetails' })
+    expect(at(named, 'components', 'schemas', 'AgentDetails', 'properties', 'role')).toEqual({
+      $ref: '#/components/schemas/Role',
+    })
   })
 
   test('gives the other paths of a call with an operation id of their own', () => {

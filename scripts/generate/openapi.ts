@@ -2,6 +2,7 @@ import { opsRoutes } from '../../packages/runtime/src/index.ts'
 import type { JsonObject } from './json-schema.ts'
 import { components, introduction } from './openapi/components.ts'
 import { type Door, doors as allDoors } from './openapi/doors.ts'
+import { namedSchemas } from './openapi/named-schemas.ts'
 import { type Address, operation } from './openapi/operation.ts'
 import { completed, type FullRoute, type RouteShape } from './openapi/route-shape.ts'
 import { apiTags, type Tag, tagOf } from './openapi/tags.ts'
@@ -40,8 +41,10 @@ export function openapi(
     if (method in item) throw new TypeError(`Two routes answer ${method.toUpperCase()} ${path}.`)
     item[method] = call
   }
-  for (const route of services.flatMap(({ routes }) => routes.map(completed)))
-    for (const address of addressesOf(route)) add(address, operation(route, address, tagOf(route.path, tags), schemas))
+  const routes = services.flatMap((service) => service.routes.map(completed))
+  const shared = { schemas, names: namedSchemas(routes) }
+  for (const route of routes)
+    for (const address of addressesOf(route)) add(address, operation(route, address, tagOf(route.path, tags), shared))
   for (const door of doors) add(door, { ...door.operation, tags: [tagOf(door.grouped ?? door.path, tags)] })
   const used = new Set(Object.values(paths).flatMap((item) => Object.values(item).flatMap((call) => (call as Call).tags)))
   return {

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../json-schema.ts'
-import { deviceToken, ids, requestToken, times } from './cast.ts'
+import { accountId, deviceToken, ids, requestToken, times } from './cast.ts'
 
 /** Where the fields alone would not make a sensible call: the whole body, or what differs in the answer. */
 export interface Call {
@@ -45,6 +45,7 @@ export const calls: Readonly<Record<string, Call>> = {
     body: {
       provider: 'whapi',
       displayName: 'WhatsApp of the shop',
+      accountId,
       settings: { perSecond: 2 },
       credentials: { token: 'your-whapi-channel-token' },
     },
@@ -129,6 +130,6 @@ export const calls: Readonly<Record<string, Call>> = {
   'POST /v1/outgoing-messages/:id/retry': { reply: { state: 'queued', sentAt: null, providerMessageId: null } },
   'POST /v1/receipts/:id/replay': { reply: { replayedAt: times.now } },
   'POST /v1/subscription/cancel': { reply: { current: over } },
-  'POST /v1/webhook-sources': { body: { provider: 'whapi', name: 'WhatsApp of the shop' } },
+  'POST /v1/webhook-sources': { body: { provider: 'whapi', accountId, name: 'WhatsApp of the shop' } },
   'DELETE /v1/webhook-sources/:id': { reply: { status: 'disabled' } },
 } satisfies Record<string, { body?: Json; reply?: Json }>

@@ -50,7 +50,10 @@ export const failureComponents: { responses: JsonObject; examples: JsonObject } 
   responses: Object.fromEntries(
     Object.entries(shared).map(([code, examples]) => [
       nameOf(code),
-      response(code as ErrorCode, Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))),
+      response(
+        code as ErrorCode,
+        Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { summary: messageOf(value), value }])),
+      ),
     ]),
   ),
   examples: {
@@ -104,7 +107,8 @@ function failure(route: FullRoute, code: ErrorCode): JsonObject {
 
 function ownExamples(route: FullRoute, code: ErrorCode): JsonObject {
   const examples: JsonObject = {}
-  if (code === 'invalid') Object.assign(examples, { a_field: { value: invalidExample(route) } })
+  if (code === 'invalid')
+    Object.assign(examples, { a_field: { summary: 'A field is missing or wrong.', value: invalidExample(route) } })
   if (code === 'forbidden' && route.scope !== 'public') Object.assign(examples, forbiddenExamples(route))
   const words = [route.refuses[code] ?? []].flat()
   for (const [place, message] of words.entries())
@@ -123,10 +127,21 @@ const idempotencyExamples: Readonly<Partial<Record<ErrorCode, JsonObject>>> = {
 
 function forbiddenExamples({ scope, path }: FullRoute): JsonObject {
   if (scope === 'self')
-    return { not_for_keys: { value: example('forbidden', 'This is for people who are signed in, not for keys.') } }
+    return {
+      not_for_keys: {
+        summary: 'The credential is an API key.',
+        value: example('forbidden', 'This is for people who are signed in, not for keys.'),
+      },
+    }
   return {
-    missing_permission: { value: example('forbidden', `Your role does not allow '${scope}'.`) },
-    missing_scope: { value: example('forbidden', `This key does not allow '${scope}'.`) },
+    missing_permission: {
+      summary: 'The role lacks the permission.',
+      value: example('forbidden', `Your role does not allow '${scope}'.`),
+    },
+    missing_scope: {
+      summary: 'The API key lacks the scope.',
+      value: example('forbidden', `This key does not allow '${scope}'.`),
+    },
     organization_closed: { $ref: '#/components/examples/OrganizationClosed' },
     ...(isForOperators(path) ? {} : { second_factor_needed: { $ref: '#/components/examples/SecondFactorNeeded' } }),
   }
@@ -175,6 +190,10 @@ function response(code: ErrorCode, examples: JsonObject): JsonObject {
     ...(waits ? { headers: { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } } } : {}),
     content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' }, examples } },
   }
+}
+
+function messageOf(value: Json): string {
+  return (value as { error: { message: string } }).error.message
 }
 
 function nameOf(code: string): string {

@@ -5,6 +5,7 @@ import { calls } from '../examples/calls.ts'
 import { exampleOf, type Subject, subjectOf, withChanges } from '../examples/make.ts'
 import { embedSchema, type Json, type JsonObject } from '../json-schema.ts'
 import { failuresOf } from './failures.ts'
+import { type SchemaNames, withNames } from './named-schemas.ts'
 import { type FullRoute, isForOperators } from './route-shape.ts'
 import { tidy } from './tidy.ts'
 
@@ -15,14 +16,20 @@ export interface Address {
   isAlias: boolean
 }
 
+/** Schemas that have a name: those that some operation refers to, and the names that there are. */
+export interface SharedSchemas {
+  schemas: JsonObject
+  names: SchemaNames
+}
+
 /**
  * A call as the document has it, with examples of what is sent and answered. Throws TypeError for an example that the route's own
  * schema refuses: it cannot be shown, so it cannot rot.
  */
-export function operation(route: FullRoute, { method, path, isAlias }: Address, tag: string, schemas: JsonObject): JsonObject {
+export function operation(route: FullRoute, { method, path, isAlias }: Address, tag: string, shared: SharedSchemas): JsonObject {
   const operationId = operationIdOf(method, path)
   const parameters = [
-    ...parametersOf(route, path, operationId, schemas),
+    ...parametersOf(route, path, operationId, shared),
     ...(takesIdempotencyKey(route) ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : []),
   ]
   return {
@@ -32,8 +39,8 @@ export function operation(route: FullRoute, { method, path, isAlias }: Address, 
     description: descriptionOf(route, isAlias),
     security: securityOf(route),
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(route.body ? { requestBody: { required: !takesNothing(route.body), content: bodyOf(route, operationId, schemas) } } : {}),
-    responses: { [route.status]: successOf(route, operationId, schemas), ...failuresOf(route) },
+    ...(route.body ? { requestBody: { required: !takesNothing(route.body), content: bodyOf(route, operationId, shared) } } : {}),
+    responses: { [route.status]: successOf(route, operationId, shared), ...failuresOf(route) },
   }
 }
 
@@ -69,16 +76,16 @@ function securityOf({ scope, path }: FullRoute): Json {
   return [{ accessToken: [scope] }, { apiKey: [scope] }]
 }
 
-function parametersOf(route: FullRoute, path: string, operationId: string, schemas: JsonObject): JsonObject[] {
-  const paths = fieldsOf(route.params && embed(route.params, 'input', `${operationId}Params`, schemas))
-  const queries = fieldsOf(route.query && embed(route.query, 'input', `${operationId}Query`, schemas))
+function parametersOf(route: FullRoute, path: string, operationId: string, shared: SharedSchemas): JsonObject[] {
+  const paths = fieldsOf(route.params && embed(route.params, 'input', `${operationId}Params`, shared))
+  const queries = fieldsOf(route.query && embed(route.query, 'input', `${operationId}Query`, shared))
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => {
     const schema = paths.find((field) => field.name === name)?.schema ?? { type: 'string' }
-    const example = exampleOf(schema, schemas, subjectOf(route.method, route.path, name), [name])
+    const example = exampleOf(schema, shared.schemas, subjectOf(route.method, route.path, name), [name])
     return { name, in: 'path', required: true, ...describedBy(schema), schema, example }
   })
   const inQuery = queries.map(({ name, schema, required }) => {
-    const example = exampleOf(schema, schemas, subjectOf(route.method, route.path), [name])
+    const example = exampleOf(schema, shared.schemas, subjectOf(route.method, route.path), [name])
     // Beside an optional parameter an `example` is filled in by Swagger UI, and what should list everything lists one.
     return { name, in: 'query', required, ...describedBy(schema), schema: { ...schema, examples: [example] } }
   })
@@ -90,15 +97,15 @@ function parametersOf(route: FullRoute, path: string, operationId: string, schem
   return [...inPath, ...inQuery]
 }
 
-function bodyOf(route: FullRoute, operationId: string, schemas: JsonObject): JsonObject {
-  const schema = embed(route.body as z.ZodType, 'input', `${operationId}Body`, schemas)
+function bodyOf(route: FullRoute, operationId: string, shared: SharedSchemas): JsonObject {
+  const schema = embed(route.body as z.ZodType, 'input', `${operationId}Body`, shared)
   const subject = subjectOf(route.method, route.path)
-  const example = calls[subject.call]?.body ?? exampleOf(schema, schemas, subject)
+  const example = calls[subject.call]?.body ?? exampleOf(schema, shared.schemas, subject)
   assertFits(route, 'body', route.body, example)
   return { 'application/json': { schema, example } }
 }
 
-function successOf(route: FullRoute, operationId: string, schemas: JsonObject): JsonObject {
+function successOf(route: FullRoute, operationId: string, shared: SharedSchemas): JsonObject {
   const headers = {
     ...(route.scope === 'public' || route.scope === 'self' || isForOperators(route.path)
       ? {}
@@ -110,8 +117,8 @@ function successOf(route: FullRoute, operationId: string, schemas: JsonObject): 
   }
   const shown = Object.keys(headers).length > 0 ? { headers } : {}
   if (route.status === 204) return { description: 'Done.', ...shown }
-  const schema = embed(route.reply, 'output', `${operationId}Reply`, schemas)
-  const example = replyExample(route, schema, schemas, subjectOf(route.method, route.path))
+  const schema = embed(route.reply, 'output', `${operationId}Reply`, shared)
+  const example = replyExample(route, schema, shared, subjectOf(route.method, route.path))
   return {
     description: successWords[route.status] ?? 'The answer.',
     ...shown,
@@ -121,8 +128,8 @@ function successOf(route: FullRoute, operationId: string, schemas: JsonObject): 
 
 const successWords: Readonly<Record<number, string>> = { 201: 'Made.', 202: 'Accepted: it will be done.' }
 
-function replyExample(route: FullRoute, schema: JsonObject, schemas: JsonObject, subject: Subject): Json {
-  const base = exampleOf(schema, schemas, subject)
+function replyExample(route: FullRoute, schema: JsonObject, shared: SharedSchemas, subject: Subject): Json {
+  const base = exampleOf(schema, shared.schemas, subject)
   const changes = calls[subject.call]?.reply
   const example = changes === undefined ? base : withChanges(base, changes, subject.call)
   assertFits(route, 'reply', route.reply, example)
@@ -142,9 +149,10 @@ function assertFits(route: FullRoute, where: string, schema: z.ZodType | undefin
 
 const takesNothing = (schema: z.ZodType) => schema.safeParse({}).success
 
-const embed = (schema: z.ZodType, io: 'input' | 'output', name: string, schemas: JsonObject) =>
-  tidy(embedSchema(schema, name, io, 'draft-2020-12', schemas)) as JsonObject
+const embed = (schema: z.ZodType, io: 'input' | 'output', name: string, { schemas, names }: SharedSchemas) =>
+  withNames(tidy(embedSchema(schema, name, io, 'draft-2020-12', schemas)), names, schemas) as JsonObject
 
+/** The fields of an object, wherever it is written down. */
 function fieldsOf(schema: JsonObject | undefined): { name: string; schema: JsonObject; required: boolean }[] {
   const required = (schema?.['required'] ?? []) as string[]
   return Object.entries((schema?.['properties'] ?? {}) as JsonObject).map(([name, inner]) => ({

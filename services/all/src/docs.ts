@@ -28,7 +28,7 @@ const page = `<!doctype html>
 </body>
 </html>
 `
-const open = `window.ui = SwaggerUIBundle({ url: '/docs/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null })
+const open = `window.ui = SwaggerUIBundle({ url: '/docs/openapi.json', dom_id: '#swagger-ui', deepLinking: true, docExpansion: 'none', filter: true, displayRequestDuration: true, validatorUrl: null })
 `
 
 /**
