@@ -27,6 +27,7 @@ const authenticator = (operatorKeys: StoredKey[]) =>
     uses: { note: unneeded, report: unneeded, stop: unneeded },
     outside: { verify: unneeded, userOf: unneeded },
     issuer: 'parley',
+    requireTwoFactor: false,
     log: openLog({ name: 'test', level: 'silent' }),
   })
 const authenticate = authenticator([mine.stored, others.stored])

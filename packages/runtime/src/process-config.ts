@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { StoredKey } from './auth.ts'
-import { number, secret } from './config.ts'
+import { flag, number, secret } from './config.ts'
 import { OutsideIssuer } from './identity/outside.ts'
 
 /** What every process reads from the environment, whatever services it runs. */
@@ -42,6 +42,8 @@ export const ProcessConfig = z.object({
     }),
   /** `iss` of the access tokens that accounts signs; installations that share an identity provider's world need names of their own. */
   ACCOUNTS_ISSUER: z.string().min(1).max(512).default('parley'),
+  /** Whether every organization requires a second factor of its members, whatever it has chosen itself; the same for every service. */
+  PARLEY_REQUIRE_TWO_FACTOR: flag(false),
   /** JSON list of identity providers whose tokens are taken too (see OutsideIssuer). */
   PARLEY_OIDC_ISSUERS: z
     .string()

@@ -44,6 +44,7 @@ afterAll(async () => {
   await world?.stop()
 })
 
+const needed = { status: 403, body: { error: { code: 'forbidden', details: { reason: 'second_factor_needed' } } } }
 const call = async (credential: string, path = notes, url = world.running.url) => {
   const response = await fetch(url + path, { headers: { authorization: `Bearer ${credential}` } })
   // The shape is what each test asserts.
@@ -417,7 +418,6 @@ describe('an organization', () => {
       error: { code: 'forbidden', message: 'This organization is closed.', details: { reason: 'organization_closed' } },
     },
   }
-  const needed = { status: 403, body: { error: { code: 'forbidden', details: { reason: 'second_factor_needed' } } } }
 
   test('that is closed is shut to its members and keys everywhere within 5 s, until it is opened again', async () => {
     const { organizationId, key, state, token } = another()
@@ -466,6 +466,37 @@ describe('an organization', () => {
     expect((await call(one, '/v1/who')).body).toMatchObject({ organizationId: installationId, permissions: [] })
     await state({ requireTwoFactor: false, revision: 3 })
     await within5s(async () => (await everywhere(one)).every((status) => status === 200))
+  })
+})
+
+describe('an installation that requires a second factor', () => {
+  let strict: World
+  beforeAll(async () => {
+    strict = await startWorld({
+      services: [registry, desk],
+      postgresUrl: inject('postgresUrl'),
+      natsUrl: inject('natsUrl'),
+      environment: { PARLEY_REQUIRE_TWO_FACTOR: 'true' },
+    })
+  })
+  afterAll(async () => {
+    await strict?.stop()
+  })
+
+  test('is shut to every session without one, whatever its organization says, not to keys and not to oneself', async () => {
+    const entry = strict.running.services.find(({ name }) => name === 'registry')?.app as RegistryApp
+    const member: Membership = { userId: randomUUIDv7(), role: 'viewer', permissions: [], status: 'active', revision: 1 }
+    const organizationId = randomUUIDv7()
+    entry.members.set(`${organizationId} ${member.userId}`, member)
+    const signer = await createSigner(member.userId, organizationId)
+    entry.signingKeys.push({ kid: signer.kid, x: signer.x, trustedUntil: null })
+    const { key, record } = createTestKey(organizationId)
+    entry.keys.set(record.keyId, record)
+    const ask = (credential: string, path: string) => call(credential, path, strict.running.url)
+    const [one, two] = [await signer.sign(), await signer.sign({ mfa: true })]
+    expect(await ask(one, '/v1/desk')).toMatchObject(needed)
+    expect((await ask(one, '/v1/who')).body).toMatchObject({ organizationId: installationId, permissions: [] })
+    for (const credential of [two, key, strict.key]) expect((await ask(credential, '/v1/desk')).status).toBe(200)
   })
 })
 

@@ -21,6 +21,9 @@ let answer: { status: number; body: string; location?: string } = { status: 200,
 let fetched = 0
 let rsa: Provider
 let ec: Provider
+/** Issuers with a table of scopes. */
+let limited: Provider
+let listed: Provider
 const member: Membership = { userId: randomUUIDv7(), role: 'viewer', permissions: [], status: 'active', revision: 1 }
 const app = () => world.running.services.find((entry) => entry.name === 'registry')?.app as RegistryApp
 
@@ -48,6 +51,8 @@ beforeAll(async () => {
   const jwksUri = `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`
   rsa = await createProvider('https://one.example/', 'RS256')
   ec = await createProvider('https://two.example/', 'ES256')
+  limited = await createProvider('https://limited.example/', 'ES256')
+  listed = await createProvider('https://listed.example/', 'ES256')
   const audience = 'parley-console'
   world = await startWorld({
     services: [registry, desk],
@@ -57,17 +62,33 @@ beforeAll(async () => {
       PARLEY_OIDC_ISSUERS: JSON.stringify([
         { issuer: rsa.issuer, audience, jwksUri, algorithms: ['RS256'], linkByEmail: true },
         { issuer: ec.issuer, audience, jwksUri, algorithms: ['ES256'], organizationClaim: 'shop', tokenType: 'at+jwt' },
+        {
+          issuer: limited.issuer,
+          audience,
+          jwksUri,
+          algorithms: ['ES256'],
+          scopes: { 'desk.read': ['messages:read'], 'desk.all': ['*'], profile: ['self'], odd: ['billing:write'] },
+          multiFactor: { claim: 'acr', values: ['strong'] },
+        },
+        {
+          issuer: listed.issuer,
+          audience,
+          jwksUri,
+          algorithms: ['ES256'],
+          scopes: { 'desk.read': ['messages:read'] },
+          scopeClaim: 'scp',
+        },
         { issuer: 'https://away.example/', audience, jwksUri: 'http://127.0.0.1:1/jwks.json', algorithms: ['RS256'] },
       ]),
     },
   })
   const { members, outside } = app()
   members.set(`${world.organizationId} ${member.userId}`, member)
-  for (const provider of [rsa, ec])
+  for (const provider of [rsa, ec, limited, listed])
     outside.set(`${provider.issuer} auth0|1`, { userId: member.userId, memberOf: world.organizationId })
 })
 beforeEach(() => {
-  answer = { status: 200, body: JSON.stringify({ keys: [rsa.publicJwk, ec.publicJwk] }) }
+  answer = { status: 200, body: JSON.stringify({ keys: [rsa, ec, limited, listed].map(({ publicJwk }) => publicJwk) }) }
 })
 afterAll(async () => {
   await world?.stop()
@@ -113,6 +134,55 @@ describe('a token of another issuer', () => {
         body: { error: { details: { reason: 'second_factor_needed' } } },
       })
     expect((await call(await ec.sign({ shop, amr: ['pwd', 'mfa'] }))).status).toBe(200)
+  })
+
+  test('of who has a second factor here opens nothing, not even about oneself, unless its issuer says there were several', async () => {
+    const shop = world.organizationId
+    app().outside.set(`${ec.issuer} guarded`, { userId: member.userId, memberOf: null, hasSecondFactor: true })
+    const sub = 'guarded'
+    for (const path of ['/v1/desk', '/v1/who'])
+      expect(await call(await ec.sign({ shop, sub, amr: ['pwd'] }), path)).toMatchObject({
+        status: 403,
+        body: { error: { details: { reason: 'second_factor_needed' } } },
+      })
+    for (const path of ['/v1/desk', '/v1/who'])
+      expect((await call(await ec.sign({ shop, sub, amr: ['pwd', 'mfa'] }), path)).status).toBe(200)
+  })
+
+  test('says that there were several factors as its issuer does, where the operator wrote it down', async () => {
+    app().outside.set(`${limited.issuer} guarded`, {
+      userId: member.userId,
+      memberOf: world.organizationId,
+      hasSecondFactor: true,
+    })
+    const sign = (acr: unknown) => limited.sign({ sub: 'guarded', scope: 'desk.all', acr })
+    for (const acr of [undefined, 'weak', ['strong']]) expect((await call(await sign(acr))).status).toBe(403)
+    expect((await call(await sign('strong'))).status).toBe(200)
+    // Another issuer's word for it is not this one's.
+    app().outside.set(`${ec.issuer} guarded`, { userId: member.userId, memberOf: null, hasSecondFactor: true })
+    const shop = world.organizationId
+    expect((await call(await ec.sign({ shop, sub: 'guarded', acr: 'strong' }))).status).toBe(403)
+  })
+
+  test('opens only what its scopes are worth here, and of that only what its owner may', async () => {
+    const refused = { status: 403, body: { error: { details: { reason: 'insufficient_scope' } } } }
+    for (const scope of [undefined, '', 'openid profile', 'desk.reads', 'odd', 'constructor', 7])
+      expect(await call(await limited.sign({ scope })), String(scope)).toMatchObject(refused)
+    for (const scope of ['desk.read', 'openid desk.read', 'desk.all', ['desk.read']])
+      expect((await call(await limited.sign({ scope }))).status, String(scope)).toBe(200)
+    for (const scope of ['desk.read', undefined])
+      expect(await call(await limited.sign({ scope }), '/v1/who')).toMatchObject(refused)
+
+    const who = async (scope: string) => (await call(await limited.sign({ scope }), '/v1/who')).body.permissions
+    expect(await who('profile')).toEqual([])
+    expect(await who('profile desk.read odd')).toEqual(['messages:read'])
+    const all = (await call(await rsa.sign(), '/v1/who')).body.permissions
+    expect(await who('desk.all')).toEqual(all)
+  })
+
+  test('names its scopes in the claim that the operator wrote down', async () => {
+    expect((await call(await listed.sign({ scp: ['desk.read'] }))).status).toBe(200)
+    expect((await call(await listed.sign({ scope: 'desk.read' }))).status).toBe(403)
   })
 
   test('names the organization by the claim that the operator chose, and is refused without it', async () => {

@@ -23,7 +23,7 @@ export interface RegistryApp {
   members: Map<string, Membership>
   keys: Map<string, KeyRecord>
   signingKeys: { kid: string; x: string; trustedUntil: string | null }[]
-  outside: Map<string, { userId: string; memberOf: string | null }>
+  outside: Map<string, { userId: string; memberOf: string | null; hasSecondFactor?: boolean }>
   used: z.infer<typeof askKeysUsed.question>['uses']
   asked: string[]
 }

@@ -16,7 +16,9 @@ export function managerOf(caller: Caller, locked: readonly Member[]): Manager {
   if (caller.userId === null) return { userId: null, role: null, permissions: caller.permissions }
   const member = locked.find(({ userId }) => userId === caller.userId)
   if (member?.status !== 'active') throw new AppError('forbidden', 'You are not an active member of this organization.')
-  return { userId: member.userId, role: member.role, permissions: permissionsOf(member.role, member.permissions) }
+  // Not more than the call may: a token of another issuer may have been given for less than its owner may do.
+  const permissions = [...permissionsOf(member.role, member.permissions)].filter((one) => caller.permissions.has(one))
+  return { userId: member.userId, role: member.role, permissions: new Set(permissions) }
 }
 
 /** The organization that somebody acts in. Throws AppError when they have not chosen one. */

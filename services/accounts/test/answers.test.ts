@@ -99,14 +99,24 @@ describe('somebody of another issuer', () => {
   })
 
   test('becomes the person with the same proved address, stays that person, and the log says so', async () => {
-    expect(await who('2', owner.email.toUpperCase())).toEqual({ userId: owner.userId, memberOf: organizationId })
-    expect(await who('2')).toEqual({ userId: owner.userId, memberOf: organizationId })
+    const person = { userId: owner.userId, memberOf: organizationId, hasSecondFactor: false }
+    expect(await who('2', owner.email.toUpperCase())).toEqual(person)
+    expect(await who('2')).toEqual(person)
     const second = await people.organization('Second')
     expect(await who('2', second.owner.email)).toMatchObject({ userId: owner.userId })
     const entries = (await world.events('accounts', 'audit.change_recorded')).map(
       ({ data }) => data as { resourceType: string; resourceId: string },
     )
     expect(entries).toContainEqual(expect.objectContaining({ resourceType: 'outside_identity', resourceId: owner.userId }))
+  })
+
+  test('is told to have a second factor here from when it is confirmed, not when it was only begun', async () => {
+    const person = await people.person('careful')
+    expect((await who('5', person.email))?.hasSecondFactor).toBe(false)
+    await world.sql(`update accounts.users set sealed_totp = 'begun' where user_id = $1`, [person.userId])
+    expect((await who('5'))?.hasSecondFactor).toBe(false)
+    await world.sql(`update accounts.users set totp_confirmed_at = now() where user_id = $1`, [person.userId])
+    expect((await who('5'))?.hasSecondFactor).toBe(true)
   })
 
   test('does not become a person whose address nobody proved, nor one who is suspended', async () => {

@@ -20,6 +20,8 @@ export interface AuthenticatorOptions {
   limiter: Limiter
   uses: KeyUses
   outside: OutsideIssuers
+  /** Whether every organization requires a second factor, whatever it says itself. */
+  requireTwoFactor: boolean
   /** `iss` of our own access tokens. */
   issuer: string
   log: Logger
@@ -94,10 +96,15 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
         log.debug({ err: describe(error) }, 'a token was refused')
         throw nobody()
       })
-    const [userId, isTrusted] = await Promise.all([userOf(verified), mayStillBeUsed(verified)])
-    if (!isTrusted || userId === undefined) throw nobody()
-    const organizationId = verified.organizationId ?? userId.memberOf
-    const member = organizationId === null ? undefined : await directory.member(organizationId, userId.userId)
+    const [person, isTrusted] = await Promise.all([userOf(verified), mayStillBeUsed(verified)])
+    if (!isTrusted || person === undefined) throw nobody()
+    // Who has a second factor here is not let in beside it by an issuer that asks for one.
+    if (person.hasSecondFactor === true && !verified.secondFactor) throw secondFactorNeededThere()
+    const { userId } = person
+    const { delegated } = verified
+    if (scope === 'self' && delegated?.has('self') === false) throw notDelegated(scope)
+    const organizationId = verified.organizationId ?? person.memberOf
+    const member = organizationId === null ? undefined : await directory.member(organizationId, userId)
     const isActive = member?.status === 'active'
     if (scope !== 'self') {
       if (organizationId === null) throw forbidden('Choose an organization first: this token is for none.')
@@ -111,16 +118,22 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
     }
     // About themselves they may still ask, as somebody who has chosen no organization: to turn a second factor on, or to go elsewhere.
     const isMember = isActive && isOpen(organization) && !lacksSecondFactor(organization, verified)
-    const permissions = isMember ? permissionsOfMember(member) : nothing
-    if (scope !== 'self' && !permissions.has(scope as Permission)) throw forbidden(`Your role does not allow '${scope}'.`)
+    const theirs = isMember ? permissionsOfMember(member) : nothing
+    if (scope !== 'self' && !theirs.has(scope as Permission)) throw forbidden(`Your role does not allow '${scope}'.`)
+    const permissions = delegated === null ? theirs : new Set([...theirs].filter((permission) => delegated.has(permission)))
+    if (scope !== 'self' && !permissions.has(scope as Permission)) throw notDelegated(scope)
     return {
       organizationId: isMember && organizationId !== null ? organizationId : installationId,
-      actor: { kind: 'member', id: userId.userId },
-      userId: userId.userId,
+      actor: { kind: 'member', id: userId },
+      userId,
       sessionId: verified.sessionId,
       permissions,
       authenticatedAt: verified.authenticatedAt,
     }
+  }
+
+  function lacksSecondFactor(organization: OrganizationStanding | undefined, token: VerifiedToken): boolean {
+    return (options.requireTwoFactor || organization?.requireTwoFactor === true) && !token.secondFactor
   }
 
   /** The signature, the claims and the issuer of a token that is seen for the first time. */
@@ -138,12 +151,15 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
       sessionId: claims.sid ?? null,
       authenticatedAt: claims.auth_time * 1000,
       secondFactor: claims.mfa === true,
+      delegated: null,
       expiresAtMs: claims.exp * 1000,
     }
   }
 
   /** The person, and their organization where the token names none. */
-  async function userOf({ subject }: VerifiedToken): Promise<{ userId: string; memberOf: string | null } | undefined> {
+  async function userOf({
+    subject,
+  }: VerifiedToken): Promise<{ userId: string; memberOf: string | null; hasSecondFactor?: boolean | undefined } | undefined> {
     return 'userId' in subject ? { userId: subject.userId, memberOf: null } : options.outside.userOf(subject)
   }
 
@@ -174,13 +190,22 @@ function requireOpen(organization: OrganizationStanding | undefined): void {
   throw new AppError('forbidden', 'This organization is closed.', { details: { reason: 'organization_closed' } })
 }
 
-const lacksSecondFactor = (organization: OrganizationStanding | undefined, token: VerifiedToken) =>
-  organization?.requireTwoFactor === true && !token.secondFactor
-
 const secondFactorNeeded = () =>
   new AppError('forbidden', 'This organization requires two-factor sign-in: turn it on, then sign in with it.', {
     details: { reason: 'second_factor_needed' },
   })
+
+const secondFactorNeededThere = () =>
+  new AppError(
+    'forbidden',
+    'You have two-factor sign-in here: sign in with it, or with several factors at your identity provider.',
+    {
+      details: { reason: 'second_factor_needed' },
+    },
+  )
+
+const notDelegated = (scope: Scope) =>
+  new AppError('forbidden', `This token was not given for '${scope}'.`, { details: { reason: 'insufficient_scope' } })
 
 const nothing: ReadonlySet<Permission> = new Set()
 

@@ -17,12 +17,14 @@ export interface Guards {
   limiter: Limiter
   uses: KeyUses
   outside: OutsideIssuers
+  requireTwoFactor: boolean
 }
 
 interface GuardSettings {
   PARLEY_API_KEYS: readonly StoredKey[]
   ACCOUNTS_ISSUER: string
   PARLEY_OIDC_ISSUERS: readonly OutsideIssuer[]
+  PARLEY_REQUIRE_TWO_FACTOR: boolean
 }
 
 /** `now`: milliseconds since 1970. */
@@ -33,6 +35,7 @@ export function openGuards(config: GuardSettings, bus: Bus, log: Logger, now: ()
     limiter: createLimiter({ counters: bus.counters, log, now }),
     uses: gatherKeyUses(bus, log, () => new Date(now())),
     outside: openOutsideIssuers(config.PARLEY_OIDC_ISSUERS, bus),
+    requireTwoFactor: config.PARLEY_REQUIRE_TWO_FACTOR,
   }
 }
 

@@ -1,9 +1,10 @@
-import { createRemoteJWKSet, customFetch, type RemoteJWKSet } from 'jose'
+import { Permission } from '@parley/contracts'
+import { createRemoteJWKSet, customFetch, type JWTPayload, type RemoteJWKSet } from 'jose'
 import { z } from 'zod'
 import type { Asks } from '../bus-asks.ts'
 import { AppError } from '../errors.ts'
 import { TokenRefused, verified } from './token.ts'
-import type { OutsideSubject, VerifiedToken } from './verified-tokens.ts'
+import type { Delegated, OutsideSubject, VerifiedToken } from './verified-tokens.ts'
 
 /** An identity provider of the operator's whose tokens are taken beside our own: Supabase, Auth0, any OpenID provider with a JWKS. */
 export const OutsideIssuer = z.strictObject({
@@ -28,6 +29,17 @@ export const OutsideIssuer = z.strictObject({
    * may claim any address would hand out other people's accounts, so this is off unless the operator turns it on.
    */
   linkByEmail: z.boolean().default(false),
+  /**
+   * What its scopes are worth here: `{ "orders.read": ["conversations:read"] }`; `self` are calls about the person, `*` is everything. A token
+   * then opens only what its scopes name, and of that what its owner may. Unset, it opens all that its owner may.
+   */
+  scopes: z.record(z.string().min(1).max(256), z.array(z.union([Permission, z.enum(['self', '*'])]))).optional(),
+  /** The claim with its scopes, a text with spaces between them (RFC 9068, 2.2.3) or a list; `scp` at some providers. */
+  scopeClaim: z.string().min(1).max(128).default('scope'),
+  /** How it says that several factors were asked for, where it has no `mfa` in `amr` (RFC 8176): `{ "claim": "acr", "values": ["…"] }`. */
+  multiFactor: z
+    .strictObject({ claim: z.string().min(1).max(128), values: z.array(z.string().min(1).max(256)).min(1) })
+    .optional(),
 })
 export type OutsideIssuer = z.infer<typeof OutsideIssuer>
 
@@ -39,7 +51,14 @@ export const askOutside = {
     subject: z.string().min(1).max(256),
     email: z.email().max(320).nullable(),
   }),
-  reply: z.object({ userId: z.uuid(), memberOf: z.uuid().nullable() }).nullable(),
+  reply: z
+    .object({
+      userId: z.uuid(),
+      memberOf: z.uuid().nullable(),
+      /** Whether they have turned a second factor on here. */
+      hasSecondFactor: z.boolean().optional(),
+    })
+    .nullable(),
 } as const
 type Person = NonNullable<z.infer<typeof askOutside.reply>>
 
@@ -78,8 +97,6 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
       const organizationId = organizationClaim === undefined ? null : z.uuid().safeParse(organization).data
       // Not `iat`: a token that was renewed is young, and its owner may have signed in a week ago. Nobody knows is not recently.
       const authenticatedAt = z.int().safeParse(payload['auth_time']).data
-      // RFC 8176: `mfa` among the methods. An issuer that says nothing of them has asked for one factor, as far as anybody here knows.
-      const methods = z.array(z.unknown()).safeParse(payload['amr']).data ?? []
       if (organizationId === undefined || !payload.sub || payload.sub.length > 256)
         throw new TokenRefused('its claims say too little')
       return {
@@ -88,7 +105,8 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
         organizationId,
         sessionId: null,
         authenticatedAt: authenticatedAt === undefined ? null : authenticatedAt * 1000,
-        secondFactor: methods.includes('mfa'),
+        secondFactor: saysSeveralFactors(payload, issuer),
+        delegated: delegatedBy(payload, issuer),
         expiresAtMs: (payload.exp ?? 0) * 1000,
       }
     },
@@ -109,6 +127,29 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
       }
     },
   }
+}
+
+/** `mfa` among the methods, or what the operator wrote down. An issuer that says nothing has asked for one factor, as far as anybody knows. */
+function saysSeveralFactors(claims: JWTPayload, { multiFactor }: OutsideIssuer): boolean {
+  const methods = z.array(z.unknown()).safeParse(claims['amr']).data ?? []
+  if (methods.includes('mfa')) return true
+  const said = multiFactor && z.string().safeParse(claims[multiFactor.claim]).data
+  return said !== undefined && multiFactor?.values.includes(said) === true
+}
+
+const everything = [...Permission.options, 'self' as const]
+
+/** What the token was given for. One without a scope that the table knows was given for nothing here. */
+function delegatedBy(claims: JWTPayload, { scopes, scopeClaim }: OutsideIssuer): Delegated | null {
+  if (scopes === undefined) return null
+  const known = new Map(Object.entries(scopes))
+  const worth = scopesIn(claims[scopeClaim]).flatMap((scope) => known.get(scope) ?? [])
+  return new Set(worth.flatMap((one) => (one === '*' ? everything : [one])))
+}
+
+function scopesIn(claim: unknown): readonly string[] {
+  if (typeof claim === 'string') return claim.split(' ')
+  return z.array(z.string()).safeParse(claim).data ?? []
 }
 
 function provenEmail(claims: Record<string, unknown>): string | null {

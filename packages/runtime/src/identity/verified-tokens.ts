@@ -1,4 +1,8 @@
+import type { Permission } from '@parley/contracts'
 import { createHash } from 'node:crypto'
+
+/** What a token may be used for: permissions, and `self` for calls about the person. */
+export type Delegated = ReadonlySet<Permission | 'self'>
 
 /** Somebody as another issuer knows them. */
 export interface OutsideSubject {
@@ -20,6 +24,8 @@ export interface VerifiedToken {
   authenticatedAt: number | null
   /** Whether its owner proved themselves with a second factor too. */
   secondFactor: boolean
+  /** Null when it may be used for all that its owner may. */
+  delegated: Delegated | null
   expiresAtMs: number
 }
 

@@ -15,16 +15,16 @@ export async function addKeyUses(
     where k.organization_id = ${organizationId} and k.key_id = v.key_id`.execute(tx)
 }
 
-/** A person who may sign in, and the organization they last worked for. */
+/** A person who may sign in, the organization they last worked for, and whether they have turned a second factor on. */
 export async function findActivePerson(
   tx: Tx<DB>,
   userId: string,
-): Promise<{ userId: string; memberOf: string | null } | undefined> {
+): Promise<{ userId: string; memberOf: string | null; hasSecondFactor: boolean } | undefined> {
   const row = await tx
     .selectFrom('users')
-    .select(['userId', 'lastMemberOf'])
+    .select(['userId', 'lastMemberOf', 'totpConfirmedAt'])
     .where('userId', '=', userId)
     .where('status', '=', 'active')
     .executeTakeFirst()
-  return row && { userId: row.userId, memberOf: row.lastMemberOf }
+  return row && { userId: row.userId, memberOf: row.lastMemberOf, hasSecondFactor: row.totpConfirmedAt !== null }
 }
