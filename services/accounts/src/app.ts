@@ -48,6 +48,8 @@ export const AccountsConfig = z.object({
   ACCOUNTS_IDLE_DAYS: number(7, { min: 1, max: 365 }),
   /** The range search of Pwned Passwords or a copy of it, `https://api.pwnedpasswords.com/range`; unset, nobody is asked. */
   ACCOUNTS_BREACHED_PASSWORDS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** Records of who read personal data are dropped, month by month, after this many days. */
+  ACCOUNTS_READS_DAYS: number(365, { min: 30, max: 3_650 }),
   /** Addresses, not public ones, that connections may name: simulators, servers of one's own. `https://ai.internal,smtp://mail.internal:587` */
   ACCOUNTS_CONNECTION_ORIGINS: originList,
   /** Where providers reach our webhooks; unset: at ACCOUNTS_PUBLIC_URL. */

@@ -66,6 +66,7 @@ import { organizationsAndMembers } from './migrations/002-organizations-and-memb
 import { audit } from './migrations/006-audit.ts'
 import { requiredSecondFactor } from './migrations/007-required-second-factor.ts'
 import { boundLinksAndDevices } from './migrations/008-bound-links-and-devices.ts'
+import { monthsOfReads } from './migrations/009-months-of-reads.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
 import { keepRead } from './handlers/keep-read.ts'
 import { keepChange } from './handlers/keep-change.ts'
@@ -201,6 +202,7 @@ export const accounts = defineService({
     audit,
     requiredSecondFactor,
     boundLinksAndDevices,
+    monthsOfReads,
   ],
   states: [
     signingKeyChanged,
