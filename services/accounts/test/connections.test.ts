@@ -3,9 +3,9 @@ import { type ModelSimulator, startModelSimulator } from '@parley/providers/mode
 import { startWhapiSimulator, type WhapiSimulator } from '@parley/providers/whapi'
 import { credentialsPlace, openCredentials, openSealingKeys, Secret } from '@parley/runtime'
 import { startWorld, type World } from '@parley/runtime/testing'
-import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { accounts } from '../src/service.ts'
+import { changeKey, dropPreviousKey } from './installation-key.ts'
 
 const token = 'whapi-token-of-the-channel'
 const apiKey = 'sk-model-key-0123456789'
@@ -452,10 +452,7 @@ describe('keys', () => {
   test('after a change of the installation key everything is wrapped anew, in every organization, and the old key is not needed', async () => {
     const mine = await connect()
     const theirs = await connect({}, world.otherKey)
-    const old = world.environment['PARLEY_SECRET_KEY'] as string
-    world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
-    world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = old
-    await world.restart()
+    await changeKey(world)
     // The previous slot still opens.
     expect((await world.call('POST', `/v1/connections/${mine.body.id}/test`, { body: {} })).body.test.outcome).toBe('ok')
     expect((await world.call('GET', '/v1/operator/rewrap')).body).toEqual({ total: 2, remaining: 2, remainingTexts: 0 })
@@ -477,8 +474,7 @@ describe('keys', () => {
     await world.settle()
     expect((await told(mine.body.id)).length).toBe(revision)
 
-    delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
-    await world.restart()
+    await dropPreviousKey(world)
     for (const [{ body }, key] of [
       [mine, world.key],
       [theirs, world.otherKey],
@@ -490,15 +486,12 @@ describe('keys', () => {
   })
 
   test('a data key that does not open holds up no other', async () => {
-    const before = world.environment['PARLEY_SECRET_KEY'] as string
     const [first] = await world.sql<{ holder: string }>('select holder from accounts.key_holders order by holder limit 1')
     await world.sql(
       `update accounts.encryption_keys set wrapped = overlay(wrapped placing 'AAAA' from 20) where organization_id = $1 and wrapped is not null`,
       [first?.holder],
     )
-    world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
-    world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = before
-    await world.restart()
+    await changeKey(world)
     await world.call('POST', '/v1/operator/rewrap', { body: {} })
     await expect
       .poll(async () => (await world.call('GET', '/v1/operator/rewrap')).body, { timeout: 15_000 })

@@ -1,6 +1,6 @@
 import type { World } from '@parley/runtime/testing'
-import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest'
+import { changeKey, dropPreviousKey } from './installation-key.ts'
 import { newEmail, openPeople, password, type People, startPeople } from './sign-ups.ts'
 import { type SmtpServer, startSmtpServer } from './smtp-server.ts'
 
@@ -118,12 +118,9 @@ describe('with a mail server', () => {
       { timeout: 10_000 },
     )
     const sealed = (await stateOf(world, email))?.sealed_text
-    world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = world.environment['PARLEY_SECRET_KEY'] as string
-    world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
-    await world.restart()
+    await changeKey(world)
     await vi.waitUntil(async () => (await stateOf(world, email))?.sealed_text !== sealed, { timeout: 10_000 })
-    delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
-    await world.restart()
+    await dropPreviousKey(world)
     await tryAgain()
     await world.settle()
     expect(await stateOf(world, email)).toEqual({ state: 'sent', sealed_text: null, error: null })

@@ -1,8 +1,8 @@
 import type { World } from '@parley/runtime/testing'
-import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { defaultNotifications } from '../src/rules/notifications.ts'
 import { defaultPreferences } from '../src/rules/preferences.ts'
+import { changeKey, dropPreviousKey } from './installation-key.ts'
 import { type OrganizationWorld, type Person, startOrganizationWorld } from './organization-world.ts'
 
 let world: World
@@ -123,13 +123,9 @@ test('where a member is in their introduction is kept for them', async () => {
 test('they outlive a change of the installation’s key, and the old one can go', async () => {
   expect((await owner.call('PATCH', '/v1/me/preferences', { language: 'fr' })).status).toBe(200)
   const chosen = (await owner.call('GET', '/v1/me/preferences')).body
-  const old = world.environment['PARLEY_SECRET_KEY'] as string
-  world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
-  world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = old
-  await world.restart()
+  await changeKey(world)
   await world.settle()
-  delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
-  await world.restart()
+  await dropPreviousKey(world)
   expect(await owner.call('GET', '/v1/me/preferences')).toMatchObject({ status: 200, body: chosen })
 })
 
@@ -145,9 +141,7 @@ test('what a replica that still had the old key sealed after the change is count
   const chosen = (await owner.call('GET', '/v1/me/preferences')).body
   const rewrap = async (method: 'GET' | 'POST') =>
     (await world.call(method, '/v1/operator/rewrap', method === 'POST' ? { body: {} } : {})).body
-  world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = world.environment['PARLEY_SECRET_KEY'] as string
-  world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
-  await world.restart()
+  await changeKey(world)
   await world.settle()
   expect(await rewrap('GET')).toMatchObject({ remainingTexts: 0 })
   await world.sql('update accounts.user_preferences set sealed_preferences = $1 where user_id = $2', [before, owner.userId])
@@ -155,7 +149,6 @@ test('what a replica that still had the old key sealed after the change is count
   expect(await rewrap('POST')).toMatchObject({ remainingTexts: 1 })
   await world.settle()
   expect(await rewrap('GET')).toMatchObject({ remainingTexts: 0 })
-  delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
-  await world.restart()
+  await dropPreviousKey(world)
   expect(await owner.call('GET', '/v1/me/preferences')).toMatchObject({ status: 200, body: chosen })
 })

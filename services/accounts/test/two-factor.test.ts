@@ -8,6 +8,7 @@ import type { DB } from '../src/db/types.ts'
 import { findUser } from '../src/db/users.ts'
 import { takeSecondFactor } from '../src/second-factor.ts'
 import { stepAt, totpCode } from '../src/totp.ts'
+import { changeKey, dropPreviousKey } from './installation-key.ts'
 import { type Joined, openPeople, password, type People, startPeople } from './sign-ups.ts'
 
 let world: World
@@ -198,13 +199,9 @@ describe('signing in with it', () => {
 describe('a change of the installation’s key', () => {
   test('leaves second factors and signing keys working, sealed with the new key, and the old one can go', async () => {
     const person = await joinWithSecondFactor()
-    const old = world.environment['PARLEY_SECRET_KEY'] as string
-    world.environment['PARLEY_SECRET_KEY'] = randomBytes(32).toString('base64')
-    world.environment['PARLEY_SECRET_KEY_PREVIOUS'] = old
-    await world.restart()
+    await changeKey(world)
     await world.settle()
-    delete world.environment['PARLEY_SECRET_KEY_PREVIOUS']
-    await world.restart()
+    await dropPreviousKey(world)
     expect(await world.sql('select kid from accounts.signing_keys')).toHaveLength(1)
     expect((await people.signIn(person.email, { code: await person.code() })).status).toBe(200)
     expect((await people.as(person.accessToken, 'GET', '/v1/me')).status).toBe(200)
