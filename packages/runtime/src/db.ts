@@ -237,7 +237,7 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
     }
     client.on('error', onError)
     const flight = createFlight(client)
-    flight.send(organizationId === null ? 'begin' : `begin; select set_config('app.organization_id', '${organizationId}', true)`)
+    flight.send(organizationId === null ? 'begin' : `begin; set local app.organization_id = '${organizationId}'`)
     const session: Session<DB> = {
       tx: kyselyOf(client),
       query: async <Row>(text: string, values: unknown[] = []) => (await run<Row & object>(client, text, values)).rows,

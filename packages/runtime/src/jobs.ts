@@ -309,19 +309,24 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
     }
   }
 
+  const ofThisTry = `name = $1 and id = $2 and state = 'active' and retry_count = $3`
   /** The commit fails with LeaseLost unless this try still holds the job; the row stays locked until it ends. */
   const holdLease = (session: Session<never>, queue: string, run: Claimed) =>
-    guardRun(session, queue, run, `heartbeat_on = now()`)
+    guardRun(session, queue, run, `select 1 from ${schema}.job_common where ${ofThisTry} for no key update`)
   /** As `holdLease`, and the job is completed by the same commit. */
   const endRun = (session: Session<never>, queue: string, run: Claimed) =>
-    guardRun(session, queue, run, `state = 'completed', completed_on = now(), output = null`)
+    guardRun(
+      session,
+      queue,
+      run,
+      `update ${schema}.job_common set state = 'completed', completed_on = now(), output = null where ${ofThisTry} returning 1`,
+    )
 
-  function guardRun(session: Session<never>, queue: string, run: Claimed, change: string): void {
+  /** `held` finds the run's row, if it is still this try's. */
+  function guardRun(session: Session<never>, queue: string, run: Claimed, held: string): void {
     // Dividing by zero fails the transaction when the job is not ours, so that nothing has to wait for the answer to this.
     session.send(
-      `with held as (
-         update ${schema}.job_common set ${change} where name = $1 and id = $2 and state = 'active' and retry_count = $3 returning 1)
-       select 1 / (case when exists (select 1 from held) then 1 else 0 end)`,
+      `with held as materialized (${held}) select 1 / (case when exists (select 1 from held) then 1 else 0 end)`,
       [queue, run.id, run.retry_count],
       (error) =>
         describe(error).code === divisionByZero
