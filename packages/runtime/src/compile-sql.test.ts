@@ -38,6 +38,8 @@ test.each<[string, () => RawBuilder<unknown>]>([
   ],
   ['more than nine values', () => sql`select ${1}, ${2}, ${3}, ${4}, ${5}, ${6}, ${7}, ${8}, ${9}, ${10}, ${11}`],
   ['a part in it', () => sql`select 1 from t where ${part(5)} and x = ${6}`],
+  ['parts in parts', () => sql`${sql`a = ${1} and ${part(2)}`} or ${part(3)} or d = ${[4]} ${sql``}`],
+  ['a name in a part of it', () => sql`select 1 where ${sql`${sql.ref('someColumn')} = ${1}`} and b = ${2}`],
   ['a name in it', () => sql`select ${sql.ref('someColumn')} from ${sql.table('someTable')} where x = ${6}`],
   ['a literal in it', () => sql`select ${sql.lit('it')} where x = ${6}`],
   ['a list in it', () => sql`select 1 where x in (${sql.join([1, 2, 3])})`],

@@ -20,12 +20,8 @@ export async function lockAgent(tx: Tx<DB>, organizationId: string, id: string):
 }
 
 async function findDefaultAgent(tx: Tx<DB>, organizationId: string): Promise<Agent | undefined> {
-  return tx
-    .selectFrom('agents')
-    .selectAll()
-    .where('organizationId', '=', organizationId)
-    .where('isDefault', '=', true)
-    .executeTakeFirst()
+  const { rows } = await sql<Agent>`select * from agents where organization_id = ${organizationId} and is_default`.execute(tx)
+  return rows[0]
 }
 
 /** The default agent, made with plain settings when the organization has none yet. Safe when two make it at once. */

@@ -1,5 +1,5 @@
 import type { Tx } from '@parley/runtime'
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { DB, Messages } from './types.ts'
 
 /** How far back a conversation is remembered here. */
@@ -9,14 +9,10 @@ export type StoredMessage = Pick<Selectable<Messages>, 'version' | 'id' | 'role'
 
 /** The newest messages of a conversation, oldest first. */
 export async function listNewestMessages(tx: Tx<DB>, organizationId: string, conversationId: string): Promise<StoredMessage[]> {
-  const rows = await tx
-    .selectFrom('messages')
-    .select(['version', 'id', 'role', 'text', 'wantsReply', 'turnId', 'seenAt'])
-    .where('organizationId', '=', organizationId)
-    .where('conversationId', '=', conversationId)
-    .orderBy('version', 'desc')
-    .limit(messagesKept)
-    .execute()
+  const { rows } = await sql<StoredMessage>`
+    select version, id, role, text, wants_reply, turn_id, seen_at from messages
+    where organization_id = ${organizationId} and conversation_id = ${conversationId}
+    order by version desc limit ${messagesKept}`.execute(tx)
   return rows.reverse()
 }
 

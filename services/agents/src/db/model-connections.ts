@@ -1,5 +1,5 @@
 import type { Tx } from '@parley/runtime'
-import type { Insertable } from 'kysely'
+import { type Insertable, type Selectable, sql } from 'kysely'
 import type { DB, ModelConnections } from './types.ts'
 
 /** An organization's own account at a server with OpenAI's API. */
@@ -35,15 +35,10 @@ export async function saveModelConnection(
 
 /** The account that the organization's turns are asked through: one that works before one that does not, then the latest. */
 export async function findModelConnection(tx: Tx<DB>, organizationId: string): Promise<ModelConnection | undefined> {
-  const row = await tx
-    .selectFrom('modelConnections')
-    .selectAll()
-    .where('organizationId', '=', organizationId)
-    .where('status', 'in', ['active', 'pending', 'error'])
-    .orderBy((eb) => eb('status', '=', 'active'), 'desc')
-    .orderBy('connectionId', 'desc')
-    .limit(1)
-    .executeTakeFirst()
+  const { rows } = await sql<Selectable<ModelConnections>>`
+    select * from model_connections where organization_id = ${organizationId} and status in ('active', 'pending', 'error')
+    order by status = 'active' desc, connection_id desc limit 1`.execute(tx)
+  const row = rows[0]
   if (row === undefined) return undefined
   const { connectionId, revision, baseUrl, model, keyVersion, wrappedKey, sealed } = row
   if (keyVersion === null || wrappedKey === null || sealed === null) return undefined

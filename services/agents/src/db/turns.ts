@@ -6,10 +6,17 @@ export type Turn = Selectable<Turns>
 export type NewTurn = Omit<Insertable<Turns>, 'organizationId'>
 
 export async function insertTurn(tx: Tx<DB>, organizationId: string, turn: NewTurn): Promise<void> {
-  await tx
-    .insertInto('turns')
-    .values({ organizationId, ...turn })
-    .execute()
+  await sql`
+    insert into turns (
+      organization_id, id, conversation_id, agent_id, message_ids, based_on_version, outcome, reason, language, intent, sentiment, facts,
+      confidence, needs_person, model, simulated, prompt_version, prompt_hash, prompt_tokens, completion_tokens, cost_micros, duration_ms,
+      error_class, decision, erased_at, taken_at)
+    values (
+      ${organizationId}, ${turn.id}, ${turn.conversationId}, ${turn.agentId}, ${turn.messageIds}::uuid[], ${turn.basedOnVersion},
+      ${turn.outcome}, ${turn.reason}, ${turn.language}, ${turn.intent}, ${turn.sentiment}, ${turn.facts}::jsonb, ${turn.confidence},
+      ${turn.needsPerson}, ${turn.model}, ${turn.simulated}, ${turn.promptVersion}, ${turn.promptHash}, ${turn.promptTokens ?? 0},
+      ${turn.completionTokens ?? 0}, ${turn.costMicros}, ${turn.durationMs}, ${turn.errorClass}, ${turn.decision}::jsonb, ${turn.erasedAt},
+      ${turn.takenAt})`.execute(tx)
 }
 
 export async function findTurn(tx: Tx<DB>, organizationId: string, id: string): Promise<Turn | undefined> {

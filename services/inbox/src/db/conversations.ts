@@ -1,6 +1,6 @@
 import type { Channel, ChatKind, ConversationStatus } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { HandOverReason } from '../rules/conversation.ts'
 import type { DB } from './types.ts'
 
@@ -39,63 +39,39 @@ export async function lockConversationOfChat(
   organizationId: string,
   chat: Chat,
 ): Promise<LockedConversation | undefined> {
-  return await selectLocked(tx, organizationId)
-    .where('conversation.channel', '=', chat.channel)
-    .where('conversation.accountId', '=', chat.accountId)
-    .where('conversation.chatId', '=', chat.chatId)
-    .executeTakeFirst()
+  const { channel, accountId, chatId } = chat
+  return await selectLocked(
+    tx,
+    organizationId,
+    sql`c.channel = ${channel} and c.account_id = ${accountId} and c.chat_id = ${chatId}`,
+  )
 }
 
 /** The conversation with that id, held until the commit. */
 export async function lockConversation(tx: Tx<DB>, organizationId: string, id: string): Promise<LockedConversation | undefined> {
-  return await selectLocked(tx, organizationId).where('conversation.id', '=', id).executeTakeFirst()
+  return await selectLocked(tx, organizationId, sql`c.id = ${id}`)
 }
 
 /**
  * What belongs to the conversation is read by its own keys once the row is found, never by a join: a plan is made once per connection,
  * often while the tables are still empty, and one that begins at the organization's customers walks all of them ever after.
  */
-function selectLocked(tx: Tx<DB>, organizationId: string) {
-  return (
-    tx
-      .selectFrom('conversations as conversation')
-      .select([
-        'conversation.id',
-        'conversation.customerId',
-        'conversation.channel',
-        'conversation.accountId',
-        'conversation.chatId',
-        'conversation.chatKind',
-        'conversation.status',
-        'conversation.assignee',
-        'conversation.version',
-        'conversation.lastHumanVersion',
-        'conversation.lastMessageAt',
-        'conversation.agentReplyTimes',
-        'conversation.handedOverTurnId',
-        'conversation.erasedBefore',
-        'conversation.erasedAt',
-      ])
-      .select((conversation) => [
-        conversation
-          .selectFrom('customers as customer')
-          .select('customer.name')
-          .where('customer.organizationId', '=', organizationId)
-          .whereRef('customer.id', '=', 'conversation.customerId')
-          .as('customerName'),
-        conversation
-          .selectFrom('consentStates as consent')
-          .select('consent.state')
-          .where('consent.organizationId', '=', organizationId)
-          .whereRef('consent.customerId', '=', 'conversation.customerId')
-          .whereRef('consent.channel', '=', 'conversation.channel')
-          .where('consent.purpose', '=', 'conversation')
-          .as('consent'),
-      ])
-      .where('conversation.organizationId', '=', organizationId)
-      // Not "for update": rows that refer to the conversation (its messages) may still be checked against it.
-      .forNoKeyUpdate('conversation')
-  )
+async function selectLocked(
+  tx: Tx<DB>,
+  organizationId: string,
+  which: RawBuilder<unknown>,
+): Promise<LockedConversation | undefined> {
+  // Not "for update": rows that refer to the conversation (its messages) may still be checked against it.
+  const { rows } = await sql<LockedConversation>`
+    select c.id, c.customer_id, c.channel, c.account_id, c.chat_id, c.chat_kind, c.status, c.assignee, c.version, c.last_human_version,
+      c.last_message_at, c.agent_reply_times, c.handed_over_turn_id, c.erased_before, c.erased_at,
+      (select p.name from customers p where p.organization_id = ${organizationId} and p.id = c.customer_id) as customer_name,
+      (select s.state from consent_states s where s.organization_id = ${organizationId} and s.customer_id = c.customer_id
+         and s.channel = c.channel and s.purpose = 'conversation') as consent
+    from conversations c
+    where c.organization_id = ${organizationId} and ${which}
+    for no key update of c`.execute(tx)
+  return rows[0]
 }
 
 export interface NewConversation extends Chat {

@@ -73,13 +73,9 @@ export async function suppress(tx: Tx<DB>, organizationId: string, hashes: reado
 
 /** Up to when what came from an identity belongs to an erased person; undefined: it was never erased. */
 export async function findSuppression(tx: Tx<DB>, organizationId: string, hash: string): Promise<Date | undefined> {
-  const row = await tx
-    .selectFrom('suppressions')
-    .select('erasedBefore')
-    .where('organizationId', '=', organizationId)
-    .where('identityHash', '=', hash)
-    .executeTakeFirst()
-  return row?.erasedBefore
+  const { rows } = await sql<{ erasedBefore: Date }>`
+    select erased_before from suppressions where organization_id = ${organizationId} and identity_hash = ${hash}`.execute(tx)
+  return rows[0]?.erasedBefore
 }
 
 /** Whether a chat belongs to somebody who was erased and has not written since. */

@@ -2,7 +2,7 @@ import type { DataOf, messageSendRequested } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import { sql, type Selectable } from 'kysely'
 import { chatDigest } from '../chat-digest.ts'
-import type { ChannelState, DB, OutgoingMessages, OutgoingState } from './types.ts'
+import type { Channels, ChannelState, DB, OutgoingMessages, OutgoingState } from './types.ts'
 
 export type Outgoing = Selectable<OutgoingMessages>
 
@@ -16,29 +16,18 @@ export async function insertOutgoing(
   request: DataOf<typeof messageSendRequested>,
   correlationId: string,
 ): Promise<boolean> {
-  const inserted = await tx
-    .insertInto('outgoingMessages')
-    .values({
-      organizationId,
-      id: request.messageId,
-      conversationId: request.conversationId,
-      customerId: request.customerId,
-      channel: request.channel,
-      accountId: request.accountId,
-      chatId: request.chatId,
-      chatDigest: chatDigest(request.accountId, request.chatId),
-      text: request.text,
-      attachment: request.attachment && JSON.stringify(request.attachment),
-      quickReplies: JSON.stringify(request.quickReplies),
-      replyToProviderMessageId: request.replyToProviderMessageId,
-      sender: request.sender,
-      basedOnVersion: request.basedOnVersion,
-      requestedAt: request.requestedAt,
-      correlationId,
-    })
-    .onConflict((conflict) => conflict.columns(['organizationId', 'id']).doNothing())
-    .executeTakeFirst()
-  return inserted.numInsertedOrUpdatedRows === 1n
+  const { attachment } = request
+  const inserted = await sql`
+    insert into outgoing_messages (
+      organization_id, id, conversation_id, customer_id, channel, account_id, chat_id, chat_digest, text, attachment, quick_replies,
+      reply_to_provider_message_id, sender, based_on_version, requested_at, correlation_id)
+    values (
+      ${organizationId}, ${request.messageId}, ${request.conversationId}, ${request.customerId}, ${request.channel}, ${request.accountId},
+      ${request.chatId}, ${chatDigest(request.accountId, request.chatId)}, ${request.text}, ${attachment && JSON.stringify(attachment)}::jsonb,
+      ${JSON.stringify(request.quickReplies)}::jsonb, ${request.replyToProviderMessageId}, ${request.sender}, ${request.basedOnVersion},
+      ${request.requestedAt}, ${correlationId})
+    on conflict (organization_id, id) do nothing`.execute(tx)
+  return inserted.numAffectedRows === 1n
 }
 
 /** A message that is to go out, with its channel when there is one. */
@@ -58,24 +47,21 @@ export interface NextOutgoing {
     | undefined
 }
 
+type ChannelColumns = {
+  [Column in 'baseUrl' | 'sealedToken' | 'tokenVersion' | 'status' | 'perSecond' | 'connectionId']:
+    | Selectable<Channels>[Column]
+    | null
+}
+
 /** The oldest message of a chat that still has to go out. */
 export async function findNextOutgoing(tx: Tx<DB>, organizationId: string, digest: string): Promise<NextOutgoing | undefined> {
-  const row = await tx
-    .selectFrom('outgoingMessages as m')
-    .leftJoin('channels as c', (join) =>
-      join
-        .onRef('c.organizationId', '=', 'm.organizationId')
-        .onRef('c.accountId', '=', 'm.accountId')
-        .onRef('c.channel', '=', 'm.channel'),
-    )
-    .selectAll('m')
-    .select(['c.baseUrl', 'c.sealedToken', 'c.tokenVersion', 'c.status', 'c.perSecond', 'c.connectionId'])
-    .where('m.organizationId', '=', organizationId)
-    .where('m.chatDigest', '=', digest)
-    .where(isPending)
-    .orderBy('m.position')
-    .limit(1)
-    .executeTakeFirst()
+  const { rows } = await sql<Outgoing & ChannelColumns>`
+    select m.*, c.base_url, c.sealed_token, c.token_version, c.status, c.per_second, c.connection_id
+    from outgoing_messages m
+    left join channels c on c.organization_id = m.organization_id and c.account_id = m.account_id and c.channel = m.channel
+    where m.organization_id = ${organizationId} and m.chat_digest = ${digest} and m.state in ('queued', 'sending')
+    order by m.position limit 1`.execute(tx)
+  const row = rows[0]
   if (row === undefined) return undefined
   const { baseUrl, sealedToken, tokenVersion, status, perSecond, connectionId, ...message } = row
   const { chatId } = message
@@ -87,33 +73,25 @@ export async function findNextOutgoing(tx: Tx<DB>, organizationId: string, diges
   return { message: { ...message, chatId, chatDigest: digest }, channel }
 }
 
+/** What may speak against a send. */
+export type Attempt = Pick<Outgoing, 'sender' | 'basedOnVersion' | 'requestedAt'> & {
+  lastHumanVersion: number | null
+  withdrawnAt: Date | null
+}
+
 /** Marks the attempt and reads what speaks against it, in one statement. Undefined: the message has been settled meanwhile. */
-export async function beginAttempt(tx: Tx<DB>, organizationId: string, id: string) {
-  return tx
-    .updateTable('outgoingMessages as m')
-    .set((eb) => ({ state: 'sending' as const, attempts: eb('m.attempts', '+', 1) }))
-    .where('m.organizationId', '=', organizationId)
-    .where('m.id', '=', id)
-    .where(isPending)
-    .returning((eb) => [
-      'm.sender',
-      'm.basedOnVersion',
-      'm.requestedAt',
-      eb
-        .selectFrom('conversationGuards as g')
-        .select('g.lastHumanVersion')
-        .whereRef('g.organizationId', '=', 'm.organizationId')
-        .whereRef('g.conversationId', '=', 'm.conversationId')
-        .as('lastHumanVersion'),
-      eb
-        .selectFrom('consentWithdrawals as w')
-        .select('w.withdrawnAt')
-        .whereRef('w.organizationId', '=', 'm.organizationId')
-        .whereRef('w.customerId', '=', 'm.customerId')
-        .whereRef('w.channel', '=', 'm.channel')
-        .as('withdrawnAt'),
-    ])
-    .executeTakeFirst()
+export async function beginAttempt(tx: Tx<DB>, organizationId: string, id: string): Promise<Attempt | undefined> {
+  const { rows } = await sql<Attempt>`
+    update outgoing_messages m set state = 'sending', attempts = m.attempts + 1
+    where m.organization_id = ${organizationId} and m.id = ${id} and m.state in ('queued', 'sending')
+    returning m.sender, m.based_on_version, m.requested_at,
+      (select g.last_human_version from conversation_guards g
+       where g.organization_id = m.organization_id and g.conversation_id = m.conversation_id) as last_human_version,
+      (select w.withdrawn_at from consent_withdrawals w
+       where w.organization_id = m.organization_id and w.customer_id = m.customer_id and w.channel = m.channel) as withdrawn_at`.execute(
+    tx,
+  )
+  return rows[0]
 }
 
 /** The provider ids that messages to this chat have already; those sent long before cannot be confused with a new one. */
@@ -168,14 +146,13 @@ async function settle(
     foundByLookup?: boolean
   },
 ): Promise<boolean> {
-  const settled = await tx
-    .updateTable('outgoingMessages')
-    .set({ ...change, settledAt: sql<Date>`now()` })
-    .where('organizationId', '=', organizationId)
-    .where('id', '=', id)
-    .where(isPending)
-    .executeTakeFirst()
-  return settled.numUpdatedRows === 1n
+  const settled = await sql`
+    update outgoing_messages set state = ${change.state}, failure = ${change.failure}, last_error = ${change.lastError},
+      provider_message_id = coalesce(${change.providerMessageId ?? null}, provider_message_id),
+      sent_at = coalesce(${change.sentAt ?? null}, sent_at), found_by_lookup = coalesce(${change.foundByLookup ?? null}, found_by_lookup),
+      settled_at = now()
+    where organization_id = ${organizationId} and id = ${id} and state in ('queued', 'sending')`.execute(tx)
+  return settled.numAffectedRows === 1n
 }
 
 /** Leaves a message waiting for its channel; `newEffect` when the effect of this attempt is over and the next needs one of its own. */
