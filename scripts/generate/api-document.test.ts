@@ -4,9 +4,11 @@ import addFormats from 'ajv-formats'
 import { readFileSync, globSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { standardPayments } from '../../packages/providers/src/payments/index.ts'
 import { calls } from './examples/calls.ts'
 import type { Json, JsonObject } from './json-schema.ts'
 import { apiDocument, type DocumentedService } from './openapi.ts'
+import { paymentExample } from './openapi/doors.ts'
 import { findServices } from './services.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -120,6 +122,14 @@ describe('the document of the whole API', () => {
       ),
     )
     expect(invented).toEqual([])
+  })
+
+  test('shows a payment that the reader of payment webhooks takes', () => {
+    const headers = { 'webhook-id': 'msg_1' }
+    expect(standardPayments.normalise({ headers, body: paymentExample })).toMatchObject({
+      type: 'payment.succeeded',
+      eventId: 'msg_1',
+    })
   })
 
   test('shows no secret that a scanner would take for a real one', () => {

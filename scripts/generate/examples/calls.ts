@@ -131,5 +131,6 @@ export const calls: Readonly<Record<string, Call>> = {
   'POST /v1/receipts/:id/replay': { reply: { replayedAt: times.now } },
   'POST /v1/subscription/cancel': { reply: { current: over } },
   'POST /v1/webhook-sources': { body: { provider: 'whapi', accountId, name: 'WhatsApp of the shop' } },
+  'POST /v1/webhook-sources/:id/rotate': { reply: { path: null } },
   'DELETE /v1/webhook-sources/:id': { reply: { status: 'disabled' } },
 } satisfies Record<string, { body?: Json; reply?: Json }>

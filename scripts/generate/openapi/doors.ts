@@ -62,12 +62,9 @@ const delivery = {
 const deliveryAnswers = {
   200: stored,
   400: refused('The body is not what its type promises.', 'invalid', 'The request cannot be read.'),
-  401: refused(
-    'The signature, the header or the time of the delivery is wrong.',
-    'unauthenticated',
-    'This delivery is not accepted.',
-  ),
-  404: refused('No door has this token.', 'not_found', 'This delivery is not accepted.'),
+  401: refused('The signature, the header or the time is wrong.', 'unauthenticated', 'The delivery could not be verified.'),
+  403: refused('It is another account’s.', 'forbidden', 'The delivery is not about the account of this source.'),
+  404: refused('No door has this token.', 'not_found', 'There is no such webhook.'),
   413: shared('TooLarge'),
   415: shared('UnsupportedMediaType'),
   ...trouble,
@@ -97,6 +94,23 @@ const tokenParameters = [
   { ...token, in: 'query', required: false },
   { ...token, name: 'x-parley-token', in: 'header', required: false },
 ]
+
+/** One that the service takes: a test gives it to the reader of such webhooks. */
+export const paymentExample: JsonObject = {
+  type: 'payment.succeeded',
+  timestamp: times.now,
+  data: {
+    organizationId: ids.organization,
+    transactionId: ids.transaction,
+    subscriptionId: null,
+    providerTransactionId: 'pay_20261101_0007',
+    amountMinor: 149,
+    currency: 'USD',
+    paymentMethod: 'card',
+    invoiceUrl: null,
+    reason: null,
+  },
+}
 
 /** Everything that a service's plugin answers, and what every process answers about itself. */
 export const doors: readonly Door[] = [
@@ -151,7 +165,7 @@ export const doors: readonly Door[] = [
           content: {
             'text/event-stream': {
               schema: text,
-              example: `id: 7351.2\nevent: message.added\ndata: {"id":"${ids.event}","type":"message.added","time":"${times.asked}","data":{"conversationId":"${ids.conversation}"}}\n\n`,
+              example: `id: 7351-2\nevent: message.added\ndata: {"id":"${ids.event}","type":"message.added","time":"${times.asked}","data":{"conversationId":"${ids.conversation}"}}\n\n`,
             },
           },
         },
@@ -265,10 +279,27 @@ export const doors: readonly Door[] = [
       description:
         'For payment providers, not for you. Signed over the bytes with the secret that the installation shares with the provider; answered once the books are written.',
       security: [],
-      parameters: [{ name: 'provider', in: 'path', required: true, schema: text, example: 'simulated' }],
+      parameters: [
+        { name: 'provider', in: 'path', required: true, schema: text, example: 'standard' },
+        { name: 'webhook-id', in: 'header', required: true, schema: text, description: 'The same one again is the same event.' },
+        {
+          name: 'webhook-timestamp',
+          in: 'header',
+          required: true,
+          schema: text,
+          description: 'Seconds since 1970; five minutes off at most.',
+        },
+        {
+          name: 'webhook-signature',
+          in: 'header',
+          required: true,
+          schema: text,
+          description: '`v1,` and the base64 of the HMAC-SHA256, as Standard Webhooks 1.0 has it.',
+        },
+      ],
       requestBody: {
         required: true,
-        content: { 'application/json': { schema: { type: 'object' }, example: { type: 'payment.succeeded', data: {} } } },
+        content: { 'application/json': { schema: { type: 'object' }, example: paymentExample } },
       },
       responses: {
         200: {
