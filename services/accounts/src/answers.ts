@@ -8,7 +8,10 @@ import {
   askSigningKeys,
   type OpenContext,
   type ServiceDatabase,
+  type Tx,
 } from '@parley/runtime'
+import { randomUUIDv7 } from 'node:crypto'
+import type { z } from 'zod'
 import { findKey, recordOf } from './db/api-keys.ts'
 import { addKeyUses, findActivePerson } from './db/identity-answers.ts'
 import { findMember, membershipOf } from './db/members.ts'
@@ -18,6 +21,10 @@ import { trustedSigningKeys } from './db/signing-keys.ts'
 import type { DB } from './db/types.ts'
 import { findUserByEmail } from './db/users.ts'
 import { listUserOrganizations } from './db/user-organizations.ts'
+import { findSettings } from './db/usage-settings.ts'
+import { chargedMonth } from './rules/month.ts'
+
+type KeyUse = z.infer<typeof askKeysUsed.question>['uses'][number]
 
 interface AnswersOptions {
   answer: OpenContext<DB, unknown>['answer']
@@ -50,9 +57,20 @@ export function answerIdentity({ answer, database, now }: AnswersOptions): void 
     const byOrganization = Map.groupBy(uses, (use) => use.organizationId)
     // One after the other, each its own transaction: a report is no reason to hold many rows for long.
     for (const [organizationId, theirs] of byOrganization)
-      await database.transaction(organizationId, ({ tx }) => addKeyUses(tx, organizationId, theirs))
+      await database.transaction(organizationId, ({ tx }) => countKeyUses(tx, organizationId, theirs, now()))
   })
   answer(askOutside.topic, askOutside.question, (identity) => findOutsidePerson(database, identity))
+}
+
+/** Calls belong to the month of the last of them: a report spans a minute. */
+async function countKeyUses(tx: Tx<DB>, organizationId: string, uses: readonly KeyUse[], now: Date): Promise<void> {
+  const settings = await findSettings(tx, organizationId)
+  const counted = uses.map((use) => ({
+    ...use,
+    reportId: use.reportId ?? randomUUIDv7(),
+    month: chargedMonth(new Date(use.lastUsedAt), now, settings?.timezone ?? 'UTC', settings?.closedThrough ?? null),
+  }))
+  await addKeyUses(tx, organizationId, counted)
 }
 
 interface OutsideIdentity {

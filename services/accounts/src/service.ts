@@ -67,6 +67,7 @@ import { audit } from './migrations/006-audit.ts'
 import { requiredSecondFactor } from './migrations/007-required-second-factor.ts'
 import { boundLinksAndDevices } from './migrations/008-bound-links-and-devices.ts'
 import { monthsOfReads } from './migrations/009-months-of-reads.ts'
+import { callsAndExports } from './migrations/010-calls-and-exports.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
 import { keepRead } from './handlers/keep-read.ts'
 import { keepChange } from './handlers/keep-change.ts'
@@ -203,6 +204,7 @@ export const accounts = defineService({
     requiredSecondFactor,
     boundLinksAndDevices,
     monthsOfReads,
+    callsAndExports,
   ],
   states: [
     signingKeyChanged,

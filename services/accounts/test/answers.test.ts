@@ -86,6 +86,23 @@ describe('the use of keys', () => {
     expect(await useOf(theirs.keyId)).toEqual({ used: new Date(early), total: '5', revision: 1 })
     expect(await useOf(quiet.keyId)).toEqual({ used: null, total: '0', revision: 1 })
   })
+
+  test('is counted once however often a report comes, and is use of its month', async () => {
+    const key = await newKey()
+    const calls = async () => (await owner.call('GET', '/v1/usage')).body.calls.apiCalls as number
+    const before = await calls()
+    const lastUsedAt = new Date().toISOString()
+    const use = { organizationId, keyId: key.keyId, lastUsedAt }
+    const report = (uses: unknown[]) => ask(askKeysUsed.topic, { uses }, askKeysUsed.reply)
+    const first = { ...use, requests: 3, reportId: randomUUIDv7() }
+    await report([first])
+    await report([first, { ...use, requests: 4, reportId: randomUUIDv7() }])
+    expect(await useOf(key.keyId)).toEqual({ used: new Date(lastUsedAt), total: '7', revision: 1 })
+    expect(await calls()).toBe(before + 7)
+    const { body } = await owner.call('GET', '/v1/usage/logs?type=api_call&limit=2')
+    const mine = body.items.filter((item: { keyId: string }) => item.keyId === key.keyId)
+    expect(mine.map(({ quantity }: { quantity: number }) => quantity).toSorted()).toEqual([3, 4])
+  })
 })
 
 describe('somebody of another issuer', () => {

@@ -156,6 +156,13 @@ describe('the export', () => {
     expect(lines).toHaveLength(1_234)
     expect(new Set(lines.map((line) => JSON.parse(line).id)).size).toBe(1_234)
     await world.settle()
+    const exports = async () => (await world.call('GET', '/v1/usage')).body.calls.exports as number
+    const counted = await exports()
+    expect(counted).toBeGreaterThan(0)
+    await (await download('kind=read&actor=bulk')).text()
+    await world.settle()
+    expect(await exports()).toBe(counted + 1)
+    await world.settle()
     const { body } = await list('action=GET /v1/audit/export&limit=1')
     expect(body.items).toMatchObject([
       { kind: 'change', resourceType: 'audit', after: { format: 'ndjson', rows: 1_234, actor: 'bulk' } },

@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import type { Asks } from '../bus-asks.ts'
 import { describe } from '../errors.ts'
@@ -11,7 +12,14 @@ export const askKeysUsed = {
   question: z.object({
     uses: z
       .array(
-        z.object({ organizationId: z.uuid(), keyId: z.string().max(64), requests: z.int().min(1), lastUsedAt: z.iso.datetime() }),
+        z.object({
+          organizationId: z.uuid(),
+          keyId: z.string().max(64),
+          requests: z.int().min(1),
+          lastUsedAt: z.iso.datetime(),
+          /** The same when it is told again; absent from a replica of before there were any. */
+          reportId: z.uuid().optional(),
+        }),
       )
       .max(mostPerReport),
   }),
@@ -32,10 +40,14 @@ const mostKeys = 20_000
 
 /**
  * When and how often each API key was used, gathered in memory and told once a minute: a row per request would cost more than the
- * request. These are statistics: a process that dies takes up to a minute of them along, and an answer that gets lost counts twice.
+ * request. What was told without an answer is told again under the same id, before anything else, so that nothing counts twice. A
+ * process that dies takes up to a minute along.
  */
-export function gatherKeyUses(bus: Asks, log: Logger, now: () => Date = () => new Date()): KeyUses {
+export function gatherKeyUses(bus: Pick<Asks, 'ask'>, log: Logger, now: () => Date = () => new Date()): KeyUses {
   let uses = new Map<string, Use>()
+  /** Told, and not answered yet. */
+  let told: Use[] = []
+  let reporting = Promise.resolve()
 
   function add(use: Use): void {
     const known = uses.get(use.keyId)
@@ -47,18 +59,24 @@ export function gatherKeyUses(bus: Asks, log: Logger, now: () => Date = () => ne
     })
   }
 
-  async function report(): Promise<void> {
+  async function tell(): Promise<void> {
     const due = [...uses.values()]
     uses = new Map()
-    for (let i = 0; i < due.length; i += mostPerReport) {
-      try {
-        await bus.ask(askKeysUsed.topic, { uses: due.slice(i, i + mostPerReport) }, askKeysUsed.reply)
-      } catch (error) {
-        log.info({ err: describe(error) }, 'the use of API keys could not be told to accounts; it is told later')
-        for (const use of due.slice(i)) add(use)
-        return
+    try {
+      while (told.length > 0 || due.length > 0) {
+        if (told.length === 0) told = due.splice(0, mostPerReport).map((use) => ({ ...use, reportId: randomUUIDv7() }))
+        await bus.ask(askKeysUsed.topic, { uses: told }, askKeysUsed.reply)
+        told = []
       }
+    } catch (error) {
+      log.info({ err: describe(error) }, 'the use of API keys could not be told to accounts; it is told later')
+      for (const use of due) add(use)
     }
+  }
+
+  function report(): Promise<void> {
+    reporting = reporting.then(tell)
+    return reporting
   }
 
   const timer = setInterval(() => void report(), reportMs)

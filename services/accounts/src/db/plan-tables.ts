@@ -59,6 +59,8 @@ interface UsageLogs {
   completionTokens: Generated<number>
   totalCostMicros: Int8
   occurredAt: Timestamp
+  quantity: ColumnType<string, number | undefined, number>
+  keyId: string | null
 }
 
 export type TransactionType = 'subscription' | 'overage' | 'one_time' | 'refund' | 'credit'

@@ -158,6 +158,16 @@ export function totalsOf(row: Record<keyof MonthTotals, string | number>): Month
   }
 }
 
+/** Calls with API keys, and files taken out, that were counted in a month. */
+export async function sumCalls(tx: Tx<DB>, organizationId: string, month: Month): Promise<{ apiCalls: number; exports: number }> {
+  const { rows } = await sql<{ apiCalls: string; exports: string }>`
+    select coalesce(sum(quantity) filter (where usage_type = 'api_call'), 0) as api_calls,
+      coalesce(sum(quantity) filter (where usage_type = 'export'), 0) as exports
+    from usage_logs
+    where organization_id = ${organizationId} and month = ${month}::date and usage_type in ('api_call', 'export')`.execute(tx)
+  return { apiCalls: Number(rows[0]?.apiCalls ?? 0), exports: Number(rows[0]?.exports ?? 0) }
+}
+
 /** What is limited of it, by metric. */
 export function usedOf(row: Record<'messages' | 'aiRequests' | 'customers' | 'aiSpendMicros', string | number>): Used {
   return {
@@ -199,6 +209,8 @@ export async function listUses(tx: Tx<DB>, organizationId: string, filter: LogFi
       'completionTokens',
       'totalCostMicros',
       'occurredAt',
+      'quantity',
+      'keyId',
       eb.fn<string>('to_char', ['month', sql.lit('YYYY-MM-DD')]).as('month'),
     ])
     .orderBy('occurredAt', 'desc')

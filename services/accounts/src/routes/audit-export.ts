@@ -5,6 +5,7 @@ import type { App } from '../app.ts'
 import { type AuditFilter, type AuditPlace, countAudit, listAudit } from '../db/audit-list.ts'
 import type { DB } from '../db/types.ts'
 import { csvLine } from '../rules/csv.ts'
+import { exportEntry } from '../rules/export.ts'
 import { auditFilters, entryView, filterOf } from './audit.ts'
 
 type HttpServer = Parameters<NonNullable<Service['plugin']>>[0]
@@ -57,7 +58,7 @@ async function noteExport(
 ): Promise<void> {
   const call = { requestId, actor, from, action: 'GET /v1/audit/export' }
   await database.commit({ organizationId, correlationId: requestId, call }, async (_tx, { audit }) =>
-    audit({ resourceType: 'audit', resourceId: 'export', before: null, after }),
+    audit({ ...exportEntry, before: null, after }),
   )
 }
 

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { route } from '../app.ts'
 import { type ListedMonth, listMonths } from '../db/usage-months.ts'
 import { findSettings } from '../db/usage-settings.ts'
-import { listUses, type MonthTotals, sumMonth, usedOf } from '../db/usage.ts'
+import { listUses, type MonthTotals, sumCalls, sumMonth, usedOf } from '../db/usage.ts'
 import { OverageLineView } from '../overage-view.ts'
 import { limitOf, metrics, type Terms, termsOf } from '../rules/limits.ts'
 import { nextMonth } from '../rules/month.ts'
@@ -43,6 +43,8 @@ const CurrentUsage = z.object({
   /** Null: no subscription; counted, never limited. */
   plan: Plan.nullable(),
   totals: Totals,
+  /** With API keys, as told once a minute; and files of the audit log taken out. Neither is limited by a plan. */
+  calls: z.object({ apiCalls: z.int(), exports: z.int() }),
   metrics: z.array(Metered),
 })
 
@@ -66,6 +68,7 @@ export const getUsage = route({
         endsAt: startOfMonth(nextMonth(month), timezone).toISOString(),
         plan: settings?.plan ?? null,
         totals: totalsView(totals),
+        calls: await sumCalls(tx, caller.organizationId, month),
         metrics: meteredView(totals, terms),
       }
     })
@@ -116,6 +119,10 @@ const UseView = z.object({
   unitCostMicros: z.number().nullable(),
   totalCostMicros: z.int(),
   occurredAt: Timestamp,
+  /** How many it stands for: calls of a key are told in reports of many. */
+  quantity: z.int(),
+  /** Of calls: the key. */
+  keyId: z.string().nullable(),
 })
 
 const Moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
@@ -141,7 +148,14 @@ export const getUsageLogs = route({
       const totalTokens = use.promptTokens + use.completionTokens
       const totalCostMicros = Number(use.totalCostMicros)
       const unitCostMicros = totalTokens === 0 ? null : totalCostMicros / totalTokens
-      return { ...use, totalTokens, totalCostMicros, unitCostMicros, occurredAt: use.occurredAt.toISOString() }
+      return {
+        ...use,
+        totalTokens,
+        totalCostMicros,
+        unitCostMicros,
+        occurredAt: use.occurredAt.toISOString(),
+        quantity: Number(use.quantity),
+      }
     })
     return { items: views, page, limit, total }
   },
