@@ -107,7 +107,7 @@ export async function endSessionBefore(call: RouteCall, action: string, { sessio
   if (!knownDevice || deviceHash === null) return
   await commitForAll(call, { action, actor: memberActor(userId) }, async (tx, tools) => {
     const at = call.app.now()
-    const ended = await endSessions(tx, tools, userId, { device: deviceHash, except: sessionId }, { reason: 'replaced', at })
+    const ended = await endSessions(tx, tools, userId, { device: deviceHash, before: sessionId }, { reason: 'replaced', at })
     for (const id of ended) tools.audit(replacedBy(id, sessionId))
   })
 }

@@ -185,6 +185,7 @@ describe('signing in again', () => {
     const elsewhere = (await people.signIn(first.email)).body
     const second = (await people.signIn(first.email, { deviceToken: first.deviceToken })).body
     expect(second.deviceToken).toBe(first.deviceToken)
+    expect((await refresh(first.refreshToken)).status).toBe(401)
     const { requestToken, token } = await people.askLink(first.email)
     const byLink = { requestToken, token, deviceToken: first.deviceToken }
     const third = (await people.post('/v1/auth/magic-link/redeem', byLink)).body
@@ -197,6 +198,13 @@ describe('signing in again', () => {
       first.userId,
     ])
     expect(reasons.map(({ end_reason }) => end_reason)).toEqual(['replaced', null, 'replaced', null])
+  })
+
+  test('twice at the same moment on the same device leaves one session, not none', async () => {
+    const { email, deviceToken } = await people.join()
+    const both = await Promise.all([1, 2].map(() => people.signIn(email, { deviceToken })))
+    const answers = await Promise.all(both.map(({ body }) => refresh(body.refreshToken)))
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 401])
   })
 
   test('with the device token of somebody else ends nothing of theirs', async () => {

@@ -110,12 +110,12 @@ export async function listSessions(
     .execute()
 }
 
-/** Which sessions of a person: one, several, all but one, or those of a device but one. */
+/** Which sessions of a person: one, several, all but one, or those that a device had before this one. */
 export type WhichSessions =
   | { only: string }
   | { among: readonly string[] }
   | { except: string | null }
-  | { device: Buffer; except: string }
+  | { device: Buffer; before: string }
 
 /**
  * Ends sessions of a person and tells every service, whose access tokens of them end at once. The commit
@@ -136,8 +136,9 @@ export async function endSessions(
     .where('expiresAt', '>', end.at)
   if ('only' in which) open = open.where('sessionId', '=', which.only)
   else if ('among' in which) open = open.where('sessionId', 'in', [...which.among])
+  // Of two sign-ins at once each would end the other: ids are ordered by time, so the later one stays.
+  else if ('device' in which) open = open.where('deviceHash', '=', which.device).where('sessionId', '<', which.before)
   else if (which.except !== null) open = open.where('sessionId', '<>', which.except)
-  if ('device' in which) open = open.where('deviceHash', '=', which.device)
   const ended = await open.returning('sessionId').execute()
   // Two minutes for clocks that differ: the last token may have been signed a moment ago.
   const forgetAfter = new Date(end.at.getTime() + accessTokenMs + 120_000).toISOString()
