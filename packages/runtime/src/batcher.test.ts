@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createBatcher } from './batcher.ts'
 
 /** Runs that end when the test says so. */
@@ -108,5 +108,46 @@ describe('a batcher', () => {
     groups[1]?.end()
     await idling
     expect(await Promise.all(all)).toEqual(['done 1', 'done 2'])
+  })
+
+  test('fails a whole group at once while what it runs on is away', async () => {
+    const runs: number[][] = []
+    const batcher = createBatcher<number, number>({
+      maxItems: 10,
+      maxConcurrent: 1,
+      async run(items) {
+        runs.push(items)
+        throw new Error('Query read timeout')
+      },
+    })
+    const results = await Promise.allSettled([1, 2, 3].map((item) => batcher.add(item)))
+    expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect(runs).toEqual([[1, 2, 3]])
+  })
+
+  test('refuses whoever has waited too long, and does not run them later', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const { groups, run } = heldRuns()
+      const batcher = createBatcher({ maxItems: 1, maxConcurrent: 1, patienceMs: 1_000, run })
+      const running = batcher.add(1)
+      const waiting = batcher.add(2)
+      await turn()
+      vi.advanceTimersByTime(600)
+      const young = batcher.add(3)
+      expect(batcher.waiting()).toBe(2)
+      vi.advanceTimersByTime(500)
+      await expect(running).rejects.toMatchObject({ code: 'unavailable' })
+      await expect(waiting).rejects.toMatchObject({ code: 'unavailable' })
+      expect(batcher.waiting()).toBe(1)
+      groups[0]?.end()
+      await turn()
+      expect(groups.map((group) => group.items)).toEqual([[1], [3]])
+      groups[1]?.end()
+      expect(await young).toBe('done 3')
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })

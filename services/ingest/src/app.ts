@@ -26,6 +26,9 @@ export const IngestConfig = z.object({
 })
 export type IngestConfig = z.infer<typeof IngestConfig>
 
+/** Providers have hung up by then (Shopify after 5 s): what is refused they send again, what waits on takes memory for nobody. */
+const longestWaitMs = 9_000
+
 export interface App {
   config: IngestConfig
   keys: SealingKeys
@@ -51,7 +54,12 @@ export async function openApp(context: OpenContext<DB, IngestConfig>): Promise<A
     database,
     sources: createSourceCache({ database, keys, now, log: context.log }),
     // Three commits under way keep Postgres's log busy; more would only make the groups smaller.
-    deliveries: createBatcher({ maxItems: largestBatch, maxConcurrent: 3, run: (items) => storeBatch(database, items) }),
+    deliveries: createBatcher({
+      maxItems: largestBatch,
+      maxConcurrent: 3,
+      patienceMs: longestWaitMs,
+      run: (items) => storeBatch(database, items),
+    }),
     putObject: objects && (async ({ key, bytes, mimeType }) => void (await objects.put(key, bytes, { contentType: mimeType }))),
     eraseEvents: context.eraseEvents,
     now,

@@ -1,6 +1,7 @@
 import type { ProviderName } from '@parley/contracts'
 import { AppError, inSpan, meters, type Service, SpanKind } from '@parley/runtime'
 import type { App } from '../app.ts'
+import { announcedBytes, createRoom, limitsFor, memoryBytes } from './room.ts'
 import { mediaTypeProblem } from '../rules/media-type.ts'
 import type { KnownSource } from './source-cache.ts'
 import { Refused, takeDelivery } from './take-delivery.ts'
@@ -18,9 +19,6 @@ interface HttpRequest {
 const bodyLimitBytes = 2 * 1024 * 1024
 /** A call's recording comes inside its webhook (providers.md §5). */
 const recordingLimitBytes = 64 * 1024 * 1024
-/** Bodies that are being judged or stored at once, and deliveries in line; beyond either, senders are asked to come back. */
-const mostBytesInFlight = 256 * 1024 * 1024
-const mostWaiting = 10_000
 
 interface Place {
   url: string
@@ -40,7 +38,8 @@ const places: readonly Place[] = [
 /** The door for webhooks: raw bytes in, 200 once they are committed. Who knocks without a token that we gave is not let in with a body. */
 export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
   const sources = new WeakMap<HttpRequest, KnownSource>()
-  let bytesInFlight = 0
+  const limits = limitsFor(memoryBytes())
+  const room = createRoom(limits.bytesInFlight)
 
   scope.removeAllContentTypeParsers()
   // The signature is over the bytes as they came (reliability.md D29), so nothing is parsed here.
@@ -54,21 +53,23 @@ export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
       // A provider reads a status and no page: the one header that matters is set below, the dozen others cost a twentieth of the call.
       helmet: false,
       // Before the body is read: an unknown token costs a look-up in memory, not two megabytes.
-      onRequest: async (request) => {
+      onRequest: async (request, reply) => {
         const problem = mediaTypeProblem(request.headers['content-type'], request.headers['content-encoding'])
         if (problem !== null) throw counted(request, new AppError('unsupported_media_type', problem))
         const source = await app.sources.find(tokenOf(request))
         if (source === undefined || !isWelcome(place, source, request)) throw counted(request, new Refused(404, 'unknown_token'))
-        if (app.deliveries.waiting() > mostWaiting || bytesInFlight > mostBytesInFlight) {
-          throw counted(request, new AppError('unavailable', 'Too much at once. Try again.'), source)
-        }
+        // By what the sender announces: bodies take memory while they come in, not only when they are there.
+        const bytes = announcedBytes(request.headers) ?? place.bodyLimit
+        const leave = app.deliveries.waiting() > limits.deliveriesWaiting ? undefined : room.enter(bytes)
+        if (!leave) throw counted(request, new AppError('unavailable', 'Too much at once. Try again.'), source)
+        // Comes once, however the call ends: answered, or cut off halfway.
+        reply.raw.once('close', leave)
         sources.set(request, source)
       },
       handler: async (request, reply) => {
         const source = sources.get(request)
         if (source === undefined) throw new Error('A delivery came past the door without a source.')
         const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-        bytesInFlight += rawBody.length
         try {
           const stored = await inSpan(
             `webhook ${source.provider}`,
@@ -83,8 +84,6 @@ export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
             .send({ received: true, receiptId: stored.receiptId, duplicate: stored.duplicate })
         } catch (error) {
           throw counted(request, error, source)
-        } finally {
-          bytesInFlight -= rawBody.length
         }
       },
     })
