@@ -38,6 +38,8 @@ export interface SupervisorOptions {
   plan: readonly { service: string; replicas: number }[]
   /** The whole environment of a service's process. */
   environmentOf(service: string): Environment
+  /** A command that begins with what it is given (`nice`, `taskset`) and ends by becoming the process. Default none. */
+  launchUnder?(service: string): readonly string[]
   sink: LogSink
   onDeath?(replica: Replica, how: string): void
   graceMs?: number
@@ -64,7 +66,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     const program = join(projectFolder, 'services', service, 'src', 'main.ts')
     // The preload turns our death, however sudden, into a SIGTERM to the child: nobody is left behind.
     const preload = join(projectFolder, 'scripts', 'lib', 'child.mjs')
-    const child = spawn(process.execPath, ['--import', preload, program], {
+    const command = [...(options.launchUnder?.(service) ?? []), process.execPath, '--import', preload, program]
+    const child = spawn(command[0] as string, command.slice(1), {
       cwd: projectFolder,
       // A group of its own: Ctrl-C in the terminal must reach us alone, who stop them in order.
       detached: true,

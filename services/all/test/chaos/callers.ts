@@ -51,10 +51,15 @@ export async function signInAndMakeKey(world: World): Promise<Credentials> {
   return { token: signedIn.accessToken, tokenUntil: performance.now() + signedIn.expiresIn * 1000, key }
 }
 
-export async function statusOf(world: World, credential: string, path: string = elsewhere[0]): Promise<number> {
+export async function statusOf(
+  world: World,
+  credential: string,
+  path: string = elsewhere[0],
+  timeoutMs = longestRefusalMs,
+): Promise<number> {
   const response = await fetch(world.url + path, {
     headers: { authorization: `Bearer ${credential}` },
-    signal: AbortSignal.timeout(longestRefusalMs),
+    signal: AbortSignal.timeout(timeoutMs),
   })
   await response.arrayBuffer()
   return response.status

@@ -20,7 +20,14 @@ export interface Customer {
   phone: string
   chat: string
   /** The payload of one more message, without sending it. */
-  message(content?: { text?: string; content?: ReturnType<typeof says.text>; id?: string; atSeconds?: number }): {
+  message(content?: {
+    text?: string
+    /** Characters of a text that is not given. */
+    length?: number
+    content?: ReturnType<typeof says.text>
+    id?: string
+    atSeconds?: number
+  }): {
     payload: unknown
     stored: SimulatedMessage
     fact: { id: string; ref: string | null; chat: string }
@@ -93,11 +100,11 @@ export function createSender(world: World, ledger: Ledger, random: Random): Send
     const number = ++customers
     const phone = `336${run.replace(/[a-f]/g, (digit) => String(digit.charCodeAt(0) % 10))}${String(number).padStart(5, '0')}`
     const chat = `${phone}@s.whatsapp.net`
-    const message: Customer['message'] = ({ text, content, id, atSeconds } = {}) => {
+    const message: Customer['message'] = ({ text, length, content, id, atSeconds } = {}) => {
       const ref = refOf(++messages)
       const stored: SimulatedMessage = {
         id: id ?? `${run}${String(messages).padStart(8, '0')}chaos-gCHAOS`,
-        ...(content ?? says.text(text ?? `Bonjour ${ref}`)),
+        ...(content ?? says.text(text ?? `Bonjour ${ref}`.padEnd(length ?? 0, ' très'))),
         chat_id: chat,
         from_me: false,
         from: phone,

@@ -1,6 +1,6 @@
 import { type Nats, type Postgres, startNats, startPostgres } from '@parley/embedded'
 import { randomBytes } from 'node:crypto'
-import { cpSync, mkdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { NatsLogins } from '../../src/nats-logins.ts'
@@ -12,6 +12,8 @@ export interface DatabaseServer {
   readonly pid: number
   /** `fast` disconnects everybody and writes a checkpoint; `kill` is a crash: the next start recovers from the log. */
   restart(how: 'fast' | 'kill'): Promise<void>
+  /** SIGSTOP for so long to the server and every process of it: connections stay, and nobody answers. */
+  freeze(ms: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -46,8 +48,35 @@ export async function openDatabase(folder: string): Promise<DatabaseServer> {
       await (how === 'fast' ? server.stop() : server.kill())
       server = await startPostgres({ ...options, port })
     },
+    async freeze(ms) {
+      // The one that starts others first: there are no new ones then.
+      process.kill(server.pid, 'SIGSTOP')
+      const stopped = [server.pid]
+      try {
+        for (const pid of childrenOf(server.pid)) {
+          process.kill(pid, 'SIGSTOP')
+          stopped.push(pid)
+        }
+        await wait(ms)
+      } finally {
+        for (const pid of stopped.reverse()) process.kill(pid, 'SIGCONT')
+      }
+    },
     stop: () => server.stop(),
   }
+}
+
+function childrenOf(parent: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => {
+    try {
+      // The name in brackets may hold spaces; state and parent follow it.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent
+    } catch {
+      return false // It ended meanwhile.
+    }
+  })
 }
 
 /** With the logins of the services, as anywhere else, and one more. */

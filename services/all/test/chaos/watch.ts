@@ -70,6 +70,21 @@ export function watchLanes(world: World): { stop(): Promise<number> } {
   }
 }
 
+/** Each replica of a service that hears something holds lanes, and none more than its share: no lane changes hands any more. */
+export async function lanesAreShared(world: World): Promise<boolean> {
+  const text = serviceNames
+    .map(
+      (service) => `select '${service}' as service, count(*)::int as holders, coalesce(max(held), 0)::int as most from (
+        select count(*) as held from ${service}.lane_leases where holder is not null and expires_at > now() group by holder) h`,
+    )
+    .join(' union all ')
+  const rows = await world.sql<{ service: string; holders: number; most: number }>(text)
+  return rows.every(({ service, holders, most }) => {
+    const replicas = world.supervisor.live(service).length
+    return holders === 0 || (holders === replicas && most <= Math.ceil(16 / replicas))
+  })
+}
+
 /**
  * Looks on while no replica comes or goes: whoever then takes a lane whose lease still runs, by the database's clock, has taken it from
  * somebody who reads it too. Gives each such case.

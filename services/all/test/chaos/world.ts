@@ -35,6 +35,8 @@ export interface World {
   /** Where the phone's webhooks go. */
   webhook: { url: string; headers: Record<string, string> }
   api: Api
+  /** The operator's key, for the organization. */
+  operatorKey: string
   organizationId: string
   channelId: string
   broker: BrokerServer
@@ -44,6 +46,8 @@ export interface World {
   networks: Readonly<Record<ServiceName, Network>>
   phone: WhapiSimulator
   model: ModelSimulator
+  /** The superuser's address, past the proxies. */
+  adminUrl: string
   /** SQL as the superuser, past the proxies and past row-level security. Waits through restarts of the server. */
   sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>
   /** Processes of the service die at these places from now on: each new process takes the next one. */
@@ -58,6 +62,8 @@ export interface World {
   keepDown(service: ServiceName): () => void
   /** Processes that are started from now on get this too; undefined: no more of it. */
   launchWith(environmentOf: ((service: ServiceName) => Record<string, string>) | undefined): void
+  /** Processes that are started from now on are started by this command, which becomes them; undefined: by none. */
+  launchUnder(commandOf: ((service: ServiceName) => readonly string[]) | undefined): void
   /** Heals every network. */
   heal(): void
   stop(): Promise<void>
@@ -139,6 +145,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
     undo.push(() => keeper.stop())
 
     let further: ((service: ServiceName) => Record<string, string>) | undefined
+    let under: ((service: ServiceName) => readonly string[]) | undefined
     const waiting = new Map<string, string[]>()
     const armed = new Map<Replica, string>()
     const deaths: { service: string; how: string; at: number }[] = []
@@ -161,6 +168,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
           ...further?.(service as ServiceName),
         }
       },
+      launchUnder: (service) => under?.(service as ServiceName) ?? [],
       sink,
       onDeath: (replica, how) => deaths.push({ service: replica.service, how, at: performance.now() }),
       longestPauseMs: 1_000,
@@ -186,6 +194,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       url: door.url,
       webhook,
       api,
+      operatorKey: key,
       organizationId,
       channelId,
       broker,
@@ -195,6 +204,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       networks,
       phone,
       model,
+      adminUrl: address.adminUrl,
       sql: (text, values = []) => throughRestarts(async () => (await admin.query(text, values)).rows),
       crashAt: (service, places) => waiting.set(service, [...(waiting.get(service) ?? []), ...places]),
       crashesLeft: () => [
@@ -222,6 +232,9 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       },
       launchWith(environmentOf) {
         further = environmentOf
+      },
+      launchUnder(commandOf) {
+        under = commandOf
       },
       heal() {
         for (const network of Object.values(networks)) for (const proxy of Object.values(network)) proxy.set({ kind: 'pass' })

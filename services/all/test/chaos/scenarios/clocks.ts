@@ -10,7 +10,7 @@ import { wearClocks } from '../clocks.ts'
 import { metersAgree } from '../meters.ts'
 import { quiesce } from '../quiesce.ts'
 import type { Scenario, Stage } from '../scenario.ts'
-import { readMetric, runsTriedAgain, watchDuplicates, watchTakeovers } from '../watch.ts'
+import { lanesAreShared, readMetric, runsTriedAgain, watchDuplicates, watchTakeovers } from '../watch.ts'
 import { serviceNames, type World } from '../world.ts'
 import { knowsAndAnswers } from './accounts.ts'
 import { expectThat, until } from './until.ts'
@@ -49,6 +49,7 @@ export const clocksDisagree: Scenario = {
       // In `npm test` two of the services have two replicas; here, each.
       for (const service of serviceNames)
         if (!quick && world.supervisor.live(service).length < 2) await world.supervisor.add(service)
+      await until('lanes are shared out', () => lanesAreShared(world), 20_000, 250)
       const signed = await openSignedSource(world)
       const [start] = await world.sql<{ now: Date }>('select now() as now')
       const duplicates = watchDuplicates(world)

@@ -1,6 +1,11 @@
+import { existsSync } from 'node:fs'
 import pg from 'pg'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Scenario, Stage } from '../scenario.ts'
+import { startAccountTraffic } from '../account-traffic.ts'
+import { statusOf } from '../callers.ts'
+import { metersAgree } from '../meters.ts'
+import { quiesce } from '../quiesce.ts'
 import { maxConnections } from '../servers.ts'
 import { serviceNames } from '../world.ts'
 import { expectThat, until } from './until.ts'
@@ -112,4 +117,70 @@ export const connectionsRunOut: Scenario = {
     expectThat(world.supervisor.replicas().length >= serviceNames.length, 'a process died')
     return { rounds: 1, note: `taken again after ${recovered.afterMs} ms` }
   },
+}
+
+/** A statement is given up after ten seconds; a second for whoever was already waiting, and for two busy cores. */
+const longestAnswerMs = 13_000
+
+export const databaseFreezes: Scenario = {
+  fault: 'F12',
+  title: 'Postgres stops answering (SIGSTOP): connections stay open and nothing comes back',
+  impossible: () => (existsSync('/proc/self/stat') ? undefined : 'the processes of the server cannot be found without /proc'),
+  settleMs: 120_000,
+  async run(stage) {
+    const { world, sender, quick } = stage
+    const frozenMs = quick ? 13_000 : 20_000
+    const rounds = quick ? 1 : 3
+    const pids = world.supervisor.replicas().map(({ pid }) => pid)
+    const load = sender.load({ customersAtOnce: 4, pauseMs: 1_000 })
+    const traffic = await startAccountTraffic(world)
+    let recoveredMs = 0
+    try {
+      for (let round = 0; round < rounds; round++) {
+        await wait(2_000)
+        const frozen = world.database.freeze(frozenMs)
+        const message = sender.newCustomer().message()
+        // Asked for while nothing answers: refused in time, by the door and by a service that looks its caller up.
+        const asked = performance.now()
+        const [webhook, read] = await Promise.all([
+          sender.postOnce(message.payload),
+          statusOf(world, world.operatorKey, '/v1/conversations', longestAnswerMs),
+        ])
+        const tookMs = performance.now() - asked
+        expectThat(webhook.status === 503, `a webhook was answered ${webhook.status} while nothing could be stored`)
+        expectThat(read === 503, `a read was answered ${read}`)
+        expectThat(tookMs < longestAnswerMs, `a refusal took ${Math.round(tookMs)} ms`)
+        await frozen
+        const free = performance.now()
+        // The gateway tries again with what was refused: it may have been stored all the same.
+        await sender.post(message.payload, message.fact)
+        recoveredMs = Math.max(recoveredMs, performance.now() - free)
+        expectThat(recoveredMs < 10_000, `a webhook was taken again only after ${Math.round(recoveredMs)} ms`)
+        await until('no transaction is left open', async () => (await leftOpen(stage)) === 0, 20_000, 500)
+      }
+      await wait(2_000)
+    } finally {
+      await load.stop()
+      await traffic.stop()
+    }
+    expectThat(
+      pids.every((pid) => world.supervisor.replicas().some((replica) => replica.pid === pid)),
+      'a process was replaced',
+    )
+    const left = await quiesce(world, 120_000)
+    expectThat(left.length === 0, `still under way: ${left.join('; ')}`)
+    return {
+      rounds,
+      note: `taken again after ${Math.round(recoveredMs)} ms; ${await traffic.check()}; ${await metersAgree(stage)} messages metered`,
+    }
+  },
+}
+
+/** Transactions of ours that nobody goes on with. */
+async function leftOpen({ world }: Stage): Promise<number> {
+  const [row] = await world.sql<{ open: number }>(
+    `select count(*)::int as open from pg_stat_activity
+     where usename like 'parley\\_%' and state like 'idle in transaction%' and state_change < now() - interval '2 seconds'`,
+  )
+  return row?.open ?? 0
 }

@@ -9,7 +9,9 @@ import {
   ingestDiesBeforeCommit,
   relayDiesBeforeMarking,
 } from './crashes.ts'
-import { connectionsRunOut, databaseRestarts } from './database.ts'
+import { connectionsRunOut, databaseFreezes, databaseRestarts } from './database.ts'
+import { accountsIsLocked } from './locks.ts'
+import { memoryIsShort } from './memory.ts'
 import { networkParts, providersFail } from './network.ts'
 import { powerIsCut } from './power.ts'
 import { rollingRestart } from './restarts.ts'
@@ -27,7 +29,9 @@ export const scenarios: readonly Scenario[] = [
   brokerLosesItsStore,
   brokerFreezes,
   databaseRestarts,
+  databaseFreezes,
   connectionsRunOut,
+  accountsIsLocked,
   networkParts,
   providersFail,
   sameWebhookManyTimes,
@@ -36,6 +40,7 @@ export const scenarios: readonly Scenario[] = [
   poisonHoldsUpNobodyElse,
   clocksDisagree,
   streamIsDeleted,
+  memoryIsShort,
   rollingRestart,
   accountsAway,
 ]
