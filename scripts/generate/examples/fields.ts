@@ -543,6 +543,8 @@ export const byNoun: Readonly<Record<string, Fields>> = {
     startsAt: times.monthBegins,
     endsAt: times.monthEnds,
     'metrics.limit': 50_000,
+    apiCalls: 18_204,
+    exports: 1,
     stops: false,
   },
   ai: {
@@ -574,6 +576,8 @@ export const byNoun: Readonly<Record<string, Fields>> = {
     usageType: 'ai_request',
     aiModel: 'gpt-5-mini',
     simulated: false,
+    quantity: 1,
+    keyId: null,
     unitCostMicros: null,
     totalCostMicros: 488,
     occurredAt: '2026-11-19T07:21:48.835Z',

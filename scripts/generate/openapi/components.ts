@@ -1,7 +1,7 @@
 import type { JsonObject } from '../json-schema.ts'
 import { errorSchema, failureComponents } from './failures.ts'
 
-export const securitySchemes: JsonObject = {
+const securitySchemes: JsonObject = {
   accessToken: {
     type: 'http',
     scheme: 'bearer',

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../json-schema.ts'
-import { ids, times } from '../examples/cast.ts'
+import { ids, question, times } from '../examples/cast.ts'
 
 /** A call that no Route answers, because it needs the raw request or answers with more than one value: described by hand. */
 export interface Door {
@@ -47,7 +47,7 @@ const delivery = {
             type: 'text',
             chat_id: '33639980142@s.whatsapp.net',
             timestamp: 1_795_072_904,
-            text: { body: 'Bonjour, ma théière est arrivée ébréchée.' },
+            text: { body: question },
             from: '33639980142',
             from_name: 'Léa Fontaine',
           },
