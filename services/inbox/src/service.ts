@@ -16,6 +16,7 @@ import { editMessage } from './handlers/edit-message.ts'
 import { markFailed } from './handlers/mark-failed.ts'
 import { markSent } from './handlers/mark-sent.ts'
 import { noteTurn } from './handlers/note-turn.ts'
+import { obeyPrivacyRequest } from './handlers/obey-privacy-request.ts'
 import { reactToMessage } from './handlers/react-to-message.ts'
 import { receiveMessage } from './handlers/receive-message.ts'
 import { releaseReply } from './handlers/release-reply.ts'
@@ -57,6 +58,7 @@ export const inbox = defineService({
     noteTurn,
     markSent,
     markFailed,
+    obeyPrivacyRequest,
   ],
   jobs: [eraseMessages, eraseEvents, settleEarlyArrivals],
   migrations: [customersConversationsAndMessages],

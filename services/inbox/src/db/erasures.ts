@@ -16,6 +16,30 @@ export async function anonymiseCustomer(tx: Tx<DB>, organizationId: string, id: 
   return numUpdatedRows > 0n
 }
 
+/** Most customers that one number may stand for: it may have written to several of a shop's own numbers. */
+const mostOfPhone = 100
+
+/**
+ * Who is known by a phone number. Their conversations are held until the commit, before their own rows are changed: who adds a message
+ * takes them in this order too.
+ */
+export async function lockCustomersOfPhone(
+  tx: Tx<DB>,
+  organizationId: string,
+  phone: string,
+): Promise<{ customerId: string; channel: Channel; accountId: string }[]> {
+  const { rows } = await sql<{ customerId: string; channel: Channel; accountId: string }>`
+    select distinct on (customer_id) customer_id, channel, account_id from customer_identities
+    where organization_id = ${organizationId} and phone = ${phone} order by customer_id, account_id limit ${mostOfPhone}`.execute(
+    tx,
+  )
+  const ids = rows.map((row) => row.customerId)
+  await sql`
+    select 1 from conversations where organization_id = ${organizationId} and customer_id = any(${ids}::uuid[])
+    order by id for no key update`.execute(tx)
+  return rows
+}
+
 /** Removes what a customer is known by, and gives it. */
 export async function deleteIdentities(
   tx: Tx<DB>,

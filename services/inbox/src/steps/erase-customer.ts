@@ -21,7 +21,7 @@ const forgetErasureAfterMs = 23 * 3_600_000
 export async function eraseCustomer(
   { app, tx, emit, later }: { app: App; tx: Tx<DB>; emit: Emit; later: Later },
   organizationId: string,
-  { customerId, channel, accountId }: LockedConversation,
+  { customerId, channel, accountId }: Pick<LockedConversation, 'customerId' | 'channel' | 'accountId'>,
   { requestedAt, keepMessageId, now }: { requestedAt: Date; keepMessageId: string; now: Date },
 ): Promise<void> {
   if (!(await anonymiseCustomer(tx, organizationId, customerId, now))) return
