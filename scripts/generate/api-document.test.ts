@@ -1,5 +1,5 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { readFileSync, globSync } from 'node:fs'
 import { join } from 'node:path'
@@ -54,10 +54,14 @@ describe('the document of the whole API', () => {
     addFormats.default(ajv)
     ajv.addSchema({ ...document, $id: 'api' } as object)
     const problems: string[] = []
+    // Most schemas stand beside many examples: that of errors beside a thousand.
+    const validators = new Map<string, ValidateFunction>()
     const check = (what: string, schema: JsonObject, examples: readonly (Json | undefined)[]) => {
       if (examples.length === 0 || examples.includes(undefined)) problems.push(`${what} has no example`)
       // References are to the document, so the schema is read in its place.
-      const validate = ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"api#/')) as object)
+      const text = JSON.stringify(schema).replaceAll('"#/', '"api#/')
+      const validate = validators.get(text) ?? ajv.compile(JSON.parse(text) as object)
+      validators.set(text, validate)
       for (const example of examples) if (!validate(example)) problems.push(`${what}: ${ajv.errorsText(validate.errors)}`)
     }
     const shared = (document['components'] as { examples: Record<string, { value: Json }> }).examples
