@@ -300,7 +300,10 @@ describe('delivery reports', () => {
     })
     await named.promise
     const event = chat.report('p-4', 'delivered')
-    await Promise.all([naming, database.commit(origin, (tx, tools) => applyStatus.run({ event, app, tx, together: () => undefined, ...tools }))])
+    await Promise.all([
+      naming,
+      database.commit(origin, (tx, tools) => applyStatus.run({ event, app, tx, together: () => undefined, ...tools })),
+    ])
     expect(await chat.answer()).toMatchObject({ status: 'delivered' })
   })
 
