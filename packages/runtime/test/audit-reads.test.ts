@@ -32,6 +32,7 @@ const getPerson = route({
   summary: 'Read one person.',
   scope: 'customers:read',
   personalData: 'customer',
+  refuses: { not_found: 'Nobody.' },
   params: z.strictObject({ id: z.string().max(64) }),
   reply: Thing,
   run: async ({ params }) => {
