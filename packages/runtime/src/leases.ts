@@ -3,6 +3,7 @@ import type { LaneMessage, LaneReader } from './bus-lane.ts'
 import type { Bus } from './bus.ts'
 import type { Database, Session } from './db.ts'
 import { describe } from './errors.ts'
+import { isFull } from './lane-buffer.ts'
 import type { Logger } from './log.ts'
 
 /** A lane that this replica may read and commit for, until its lease lapses. */
@@ -49,7 +50,6 @@ export interface LeasesOptions {
 
 const leaseSeconds = 4
 const tickMs = 750
-const bufferPerLane = 256
 /** SQLSTATE by which a guard inside a pipelined transaction fails it. */
 export const divisionByZero = '22012'
 
@@ -128,7 +128,7 @@ export function startLeases(options: LeasesOptions): Leases {
           options.onMessage()
         },
         onStreamChanged: () => drop(lane),
-        full: () => lane.buffer.length >= bufferPerLane || lane.releasing || stopping,
+        full: () => isFull(lane.buffer) || lane.releasing || stopping,
       }),
     }
     held.set(number, lane)
