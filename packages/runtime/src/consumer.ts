@@ -36,6 +36,8 @@ export interface ConsumerOptions {
   bus: Bus
   app: unknown
   inserter: JobInserter
+  /** See Service. */
+  gatherMs: number
   log: Logger
   onCommitted(unit: Unit): void
   now(): number
@@ -65,6 +67,9 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   let stopping = false
   let groups = 0
   let outageUntil = 0
+  /** Whoever lets events wait for each other handles them in one group. */
+  const mostGroups = options.gatherMs > 0 ? 1 : groupsAtOnce
+  let gathering: NodeJS.Timeout | undefined
 
   const parked = startParked({
     ...options,
@@ -77,17 +82,28 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       unit.flush(session, options.inserter)
     },
   })
-  const leases = startLeases({ ...options, types, onTaken: (lanes) => parked.remember(lanes), onMessage: schedule })
+  const leases = startLeases({ ...options, types, onTaken: (lanes) => parked.remember(lanes), onMessage: gather })
   const stopGauges = gauges(serviceName, leases.held, parked.count)
+
+  /** Starts groups, now or when what comes meanwhile has had its time to join them. */
+  function gather(): void {
+    if (options.gatherMs === 0 || waiting() >= largestGroup) return schedule()
+    gathering ??= setTimeout(() => {
+      gathering = undefined
+      schedule()
+    }, options.gatherMs)
+  }
+
+  const waiting = () => [...leases.held.values()].reduce((sum, lane) => sum + lane.buffer.length, 0)
 
   function schedule(): void {
     if (stopping || performance.now() < outageUntil) return
-    while (groups < groupsAtOnce) {
+    while (groups < mostGroups) {
       const ready = [...leases.held.values()].filter(
         (lane) => !lane.busy && !lane.reserved && !lane.releasing && lane.buffer.length > 0,
       )
       // Shared out, so that a full house keeps every group busy, and few events still share one transaction.
-      const part = ready.slice(0, Math.max(lanesPerGroup, Math.ceil(ready.length / (groupsAtOnce - groups))))
+      const part = ready.slice(0, Math.max(lanesPerGroup, Math.ceil(ready.length / (mostGroups - groups))))
       const items: LaneItem[] = []
       for (const lane of part) {
         if (items.length >= largestGroup) break
@@ -100,7 +116,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       void runGroup(items).finally(() => {
         groups--
         for (const lane of new Set(items.map((item) => item.lane))) lane.busy = false
-        schedule()
+        gather()
       })
     }
   }
@@ -323,6 +339,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     },
     async stop() {
       stopping = true
+      clearTimeout(gathering)
       await parked.stop()
       await leases.stop()
       while (groups > 0) await new Promise((resolve) => setTimeout(resolve, 5))

@@ -134,6 +134,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     ...loops,
     replicaId: shared.replicaId,
     handlers: [...service.handlers, ...identity.handlers] as never,
+    gatherMs: service.gatherMs,
     system,
     bus,
     inserter: jobs.inserter,

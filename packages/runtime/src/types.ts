@@ -298,6 +298,11 @@ export interface Service<App = unknown, DB = unknown, Config = unknown> {
   readonly migrations: readonly Migration[]
   /** The events it states; those of the audit log among them. */
   readonly states: readonly EventType<never>[]
+  /**
+   * How many milliseconds an event may wait for others to be handled with, in one transaction: 0 for a service that somebody waits for,
+   * some tens for one that only keeps books.
+   */
+  readonly gatherMs: number
   open(context: OpenContext<DB, Config>): Promise<App>
   close?(app: App): Promise<void>
   /** Path prefixes that `plugin` answers, for whoever routes to this service from outside. */
@@ -377,6 +382,7 @@ export function defineService<App, DB, Config>(spec: {
   jobs?: readonly { name: string; schema: z.ZodType; settings: JobSettings; run(context: never): Promise<void> }[]
   migrations: readonly Migration[]
   states?: readonly { type: string; version: number }[]
+  gatherMs?: number
   open(context: OpenContext<DB, Config>): Promise<App>
   close?(app: App): Promise<void>
   pluginPaths?: readonly string[]
@@ -385,6 +391,7 @@ export function defineService<App, DB, Config>(spec: {
   return {
     routes: [],
     pluginPaths: [],
+    gatherMs: 0,
     ...spec,
     handlers: (spec.handlers ?? []) as unknown as readonly Handler<App, DB, never>[],
     jobs: (spec.jobs ?? []) as unknown as readonly Job<App, DB, never>[],

@@ -33,7 +33,7 @@ const keepBook = on('keep-book', counterBumped, async ({ event, app, together })
   together(writePage, event.data.note)
 })
 
-const book = defineService<BookApp, BookTables, Record<string, never>>({
+const bookSpec: Parameters<typeof defineService<BookApp, BookTables, Record<string, never>>>[0] = {
   name: 'book',
   summary: 'Keeps a book, for tests.',
   config: z.object({}),
@@ -47,11 +47,15 @@ const book = defineService<BookApp, BookTables, Record<string, never>>({
   async open() {
     return { gate: Promise.resolve(), tears: 0 }
   },
-})
+}
+const book = defineService(bookSpec)
+
+/** The same, of one who has time. */
+const annals = defineService<BookApp, BookTables, Record<string, never>>({ ...bookSpec, name: 'annals', gatherMs: 1_500 })
 
 let world: World
 beforeEach(async () => {
-  world = await startWorld({ services: [counter, book], postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl') })
+  world = await startWorld({ services: [counter, book, annals], postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl') })
 })
 afterEach(async () => {
   await world?.stop()
@@ -118,5 +122,23 @@ describe('work that events share', () => {
   test('has an event once that the stream brings twice in one group', async () => {
     await handleInOneGroup([{ counter: 'c', note: 'twice', times: 2 }])
     expect(await pages()).toEqual([['first'], ['twice']])
+  })
+})
+
+describe('a service that lets events wait for each other', () => {
+  test('handles in one commit what comes within that time, from all lanes', async () => {
+    for (const note of ['a', 'b', 'c', 'd', 'e']) await world.state('counter', counterBumped, { counter: note, note })
+    await world.settle()
+    const [page, ...more] = await world.sql<{ notes: string[] }>('select notes from annals.pages')
+    expect(page?.notes.toSorted()).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(more).toEqual([])
+  })
+
+  test('loses nothing of what is more than one group holds', async () => {
+    for (let i = 0; i < 200; i++) await world.state('counter', counterBumped, { counter: `c${i}`, note: `${i}` })
+    await world.settle()
+    const pages = await world.sql<{ notes: string[] }>('select notes from annals.pages')
+    expect(pages.flatMap((page) => page.notes).toSorted()).toEqual(Array.from({ length: 200 }, (_, i) => `${i}`).toSorted())
+    expect(Math.max(...pages.map((page) => page.notes.length))).toBeLessThanOrEqual(64)
   })
 })
