@@ -1,0 +1,72 @@
+import { Id, Timestamp } from '@parley/contracts'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { AppError } from './errors.ts'
+import type { OpsTx } from './ops-app.ts'
+
+export const DeadLetterState = z.enum(['retrying', 'waiting', 'dead', 'held', 'redriven', 'dropped', 'recovered'])
+
+/** A dead letter as the operator sees it in a list. */
+export const DeadLetter = z.object({
+  id: Id,
+  service: z.string(),
+  kind: z.enum(['event', 'job']),
+  handler: z.string(),
+  type: z.string(),
+  eventId: z.string(),
+  key: z.string(),
+  correlationId: z.string().nullable(),
+  state: DeadLetterState,
+  errorClass: z.string().nullable(),
+  error: z.string().nullable(),
+  attempts: z.int(),
+  firstAt: Timestamp,
+  lastAt: Timestamp,
+})
+
+/** A whole row of `dead_letters`. */
+export interface DeadLetterRow {
+  id: string
+  kind: 'event' | 'job'
+  handler: string
+  type: string
+  eventId: string
+  key: string
+  correlationId: string | null
+  payload: unknown
+  state: z.infer<typeof DeadLetterState>
+  errorClass: string | null
+  error: string | null
+  attempts: number
+  firstAt: Date
+  lastAt: Date
+}
+
+export const toDeadLetter = (service: string, row: DeadLetterRow): z.infer<typeof DeadLetter> => ({
+  id: row.id,
+  service,
+  kind: row.kind,
+  handler: row.handler,
+  type: row.type,
+  eventId: row.eventId,
+  key: row.key,
+  correlationId: row.correlationId,
+  state: row.state,
+  errorClass: row.errorClass,
+  error: row.error,
+  attempts: row.attempts,
+  firstAt: row.firstAt.toISOString(),
+  lastAt: row.lastAt.toISOString(),
+})
+
+export const noDeadLetter = 'There is no dead letter with that id.'
+
+/** Locks it too, so that nobody else decides on it meanwhile. Throws AppError not_found. */
+export async function findDeadLetter(tx: OpsTx, organizationId: string, id: string): Promise<DeadLetterRow> {
+  const found =
+    await sql<DeadLetterRow>`select * from dead_letters where organization_id = ${organizationId} and id = ${id} for update`.execute(
+      tx,
+    )
+  if (!found.rows[0]) throw new AppError('not_found', noDeadLetter)
+  return found.rows[0]
+}
