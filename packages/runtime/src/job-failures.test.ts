@@ -1,6 +1,6 @@
 import { describe as group, expect, test } from 'vitest'
 import { LeaseLost, Permanent, RetryLater } from './errors.ts'
-import { decideFate } from './job-failures.ts'
+import { decideRetry } from './job-failures.ts'
 
 const coded = (code: string) => Object.assign(new Error('x'), { code })
 const firstTry = { retry_count: 0, retry_limit: 2 }
@@ -9,34 +9,34 @@ const lastTry = { retry_count: 2, retry_limit: 2 }
 group('a failed run', () => {
   test('that lost its lease is left to its new holder, whatever tries are left and even as the process stops', () => {
     for (const run of [firstTry, lastTry]) {
-      for (const cutOff of [false, true]) expect(decideFate(new LeaseLost('gone'), run, cutOff)).toEqual({ becomes: 'nothing' })
+      for (const cutOff of [false, true]) expect(decideRetry(new LeaseLost('gone'), run, cutOff)).toEqual({ becomes: 'nothing' })
     }
   })
 
   test('is tried again until its tries are used up, then it is dead', () => {
-    expect(decideFate(new TypeError('wrong'), { retry_count: 1, retry_limit: 2 }, false)).toEqual({
+    expect(decideRetry(new TypeError('wrong'), { retry_count: 1, retry_limit: 2 }, false)).toEqual({
       becomes: 'retry',
       errorClass: 'bug',
       costsTry: true,
       afterMs: undefined,
     })
-    expect(decideFate(new TypeError('wrong'), lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'bug' })
-    expect(decideFate(coded('40001'), lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'retry' })
+    expect(decideRetry(new TypeError('wrong'), lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'bug' })
+    expect(decideRetry(coded('40001'), lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'retry' })
   })
 
   test('that asks for a later try has it after the time it names, within its tries', () => {
     const later = new RetryLater('later', { afterMs: 1_500 })
-    expect(decideFate(later, firstTry, false)).toEqual({ becomes: 'retry', errorClass: 'retry', costsTry: true, afterMs: 1_500 })
-    expect(decideFate(later, lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'retry' })
+    expect(decideRetry(later, firstTry, false)).toEqual({ becomes: 'retry', errorClass: 'retry', costsTry: true, afterMs: 1_500 })
+    expect(decideRetry(later, lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'retry' })
   })
 
   test('that no try will help is dead at once', () => {
-    expect(decideFate(new Permanent('never'), firstTry, false)).toEqual({ becomes: 'dead', errorClass: 'permanent' })
-    expect(decideFate(coded('22021'), firstTry, false)).toEqual({ becomes: 'dead', errorClass: 'permanent' })
+    expect(decideRetry(new Permanent('never'), firstTry, false)).toEqual({ becomes: 'dead', errorClass: 'permanent' })
+    expect(decideRetry(coded('22021'), firstTry, false)).toEqual({ becomes: 'dead', errorClass: 'permanent' })
   })
 
   test('because our own infrastructure was away costs no try, also the last', () => {
-    expect(decideFate(coded('57P01'), lastTry, false)).toEqual({
+    expect(decideRetry(coded('57P01'), lastTry, false)).toEqual({
       becomes: 'retry',
       errorClass: 'outage',
       costsTry: false,
@@ -46,12 +46,12 @@ group('a failed run', () => {
 
   test('that was cut off as the process stopped costs no try, whatever it failed with', () => {
     const free = { becomes: 'retry', errorClass: 'outage', costsTry: false }
-    expect(decideFate(new TypeError('aborted'), lastTry, true)).toEqual({ ...free, afterMs: undefined })
-    expect(decideFate(coded('22021'), lastTry, true)).toEqual({ ...free, afterMs: undefined })
-    expect(decideFate(new RetryLater('later', { afterMs: 50 }), lastTry, true)).toEqual({ ...free, afterMs: 50 })
+    expect(decideRetry(new TypeError('aborted'), lastTry, true)).toEqual({ ...free, afterMs: undefined })
+    expect(decideRetry(coded('22021'), lastTry, true)).toEqual({ ...free, afterMs: undefined })
+    expect(decideRetry(new RetryLater('later', { afterMs: 50 }), lastTry, true)).toEqual({ ...free, afterMs: 50 })
   })
 
   test('that says itself that no try will help is dead even when it was cut off', () => {
-    expect(decideFate(new Permanent('never'), firstTry, true)).toMatchObject({ becomes: 'dead' })
+    expect(decideRetry(new Permanent('never'), firstTry, true)).toMatchObject({ becomes: 'dead' })
   })
 })

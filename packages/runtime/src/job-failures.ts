@@ -8,7 +8,7 @@ import type { Logger } from './log.ts'
 import { jobSchemaOf } from './schema.ts'
 import { meters } from './telemetry.ts'
 
-type Fate =
+type RetryDecision =
   /** It is not ours any more. */
   | { becomes: 'nothing' }
   | { becomes: 'dead'; errorClass: ErrorClass }
@@ -22,7 +22,11 @@ type Fate =
     }
 
 /** What becomes of a failed run: nothing, a later try, or the dead letters. `cutOff`: the process could wait for it no longer. */
-export function decideFate(error: unknown, run: Pick<ClaimedRun, 'retry_count' | 'retry_limit'>, cutOff: boolean): Fate {
+export function decideRetry(
+  error: unknown,
+  run: Pick<ClaimedRun, 'retry_count' | 'retry_limit'>,
+  cutOff: boolean,
+): RetryDecision {
   if (error instanceof LeaseLost) return { becomes: 'nothing' }
   // A run that was cut off because we stop has done nothing wrong: another replica takes it up, however often that happens.
   const errorClass = cutOff ? 'outage' : classify(error)
@@ -48,20 +52,20 @@ export interface FailureOptions {
 /** Settles a failed run and says how, for the meter. Never rejects. */
 export async function settleFailure(queue: string, run: ClaimedRun, error: unknown, options: FailureOptions) {
   const { log } = options
-  const fate = decideFate(error, run, options.stopping.aborted)
-  if (fate.becomes === 'nothing') {
+  const decision = decideRetry(error, run, options.stopping.aborted)
+  if (decision.becomes === 'nothing') {
     log.info({ job: queue, jobId: run.id }, 'a run lost its lease and wrote nothing')
     return 'lease_lost'
   }
   try {
-    if (fate.becomes === 'dead') await giveUp(queue, run, error, fate.errorClass, options)
+    if (decision.becomes === 'dead') await giveUp(queue, run, error, decision.errorClass, options)
     else {
-      if (fate.errorClass === 'bug')
+      if (decision.errorClass === 'bug')
         log.error({ job: queue, jobId: run.id, attempt: run.retry_count + 1, err: error }, 'a job run failed')
-      if (!fate.costsTry) await grantTry(queue, run, options)
-      await tryLater(queue, run, error, fate.afterMs, options)
+      if (!decision.costsTry) await grantTry(queue, run, options)
+      await tryLater(queue, run, error, decision.afterMs, options)
     }
-    return fate.becomes
+    return decision.becomes
   } catch (failure) {
     // The database is away: the heartbeat lapses and pg-boss hands the job out again.
     log.warn({ job: queue, jobId: run.id, err: describe(failure) }, 'a failed run could not be settled; its lease will lapse')
