@@ -69,7 +69,10 @@ export function startLeases(options: LeasesOptions): Leases {
     // Only lanes that are read here: one that is ours on paper alone (taken in a commit whose answer was lost, or let go while the
     // database was away) would otherwise stay so for ever, and nobody would read it.
     const renewed = await database.query<{ lane: number; epoch: string }>(
-      `update lane_leases set expires_at = now() + $2 * interval '1 second' where holder = $1 and lane = any($3::smallint[]) returning lane, epoch`,
+      // In the order of the lanes, as commits take them: a renewal and a commit that took them crosswise would wait for each other.
+      `with mine as materialized (
+         select lane from lane_leases where holder = $1 and lane = any($3::smallint[]) order by lane for no key update)
+       update lane_leases l set expires_at = now() + $2 * interval '1 second' from mine where l.lane = mine.lane returning l.lane, l.epoch`,
       [replicaId, leaseSeconds, [...held.keys()]],
     )
     renewedAt = performance.now()
@@ -198,10 +201,12 @@ export function startLeases(options: LeasesOptions): Leases {
       const lanes = [...positions.keys()]
       // Dividing by zero fails the transaction when a lane is not ours, so that its commit needs no answer to this first.
       session.send(
-        `with moved as (
+        `with locked as materialized (
+           select lane from lane_leases where lane = any($1::smallint[]) order by lane for no key update
+         ), moved as (
            update lane_leases l set position = v.position
-           from unnest($1::smallint[], $2::bigint[], $3::bigint[]) as v (lane, epoch, position)
-           where l.lane = v.lane and l.epoch = v.epoch and l.holder = $4 returning 1)
+           from locked, unnest($1::smallint[], $2::bigint[], $3::bigint[]) as v (lane, epoch, position)
+           where l.lane = locked.lane and v.lane = locked.lane and l.epoch = v.epoch and l.holder = $4 returning 1)
          select 1 / (case when (select count(*) from moved) = $5 then 1 else 0 end)`,
         [lanes.map((lane) => lane.lane), lanes.map((lane) => lane.epoch), [...positions.values()], replicaId, lanes.length],
         (error) => lostUnlessOurs(error, lanes),
