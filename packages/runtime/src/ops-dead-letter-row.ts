@@ -1,5 +1,5 @@
 import { Id, Timestamp } from '@parley/contracts'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import { AppError } from './errors.ts'
 import type { OpsTx } from './ops-app.ts'
@@ -61,12 +61,19 @@ export const toDeadLetter = (service: string, row: DeadLetterRow): z.infer<typeo
 
 export const noDeadLetter = 'There is no dead letter with that id.'
 
-/** Locks it too, so that nobody else decides on it meanwhile. Throws AppError not_found. */
+/** Throws AppError not_found. */
 export async function findDeadLetter(tx: OpsTx, organizationId: string, id: string): Promise<DeadLetterRow> {
-  const found =
-    await sql<DeadLetterRow>`select * from dead_letters where organization_id = ${organizationId} and id = ${id} for update`.execute(
-      tx,
-    )
+  return selectDeadLetter(tx, organizationId, id, sql``)
+}
+
+/** As `findDeadLetter`, and nobody else decides on it until the commit. */
+export async function lockDeadLetter(tx: OpsTx, organizationId: string, id: string): Promise<DeadLetterRow> {
+  return selectDeadLetter(tx, organizationId, id, sql`for update`)
+}
+
+async function selectDeadLetter(tx: OpsTx, organizationId: string, id: string, lock: RawBuilder<unknown>) {
+  const found = await sql<DeadLetterRow>`
+    select * from dead_letters where organization_id = ${organizationId} and id = ${id} ${lock}`.execute(tx)
   if (!found.rows[0]) throw new AppError('not_found', noDeadLetter)
   return found.rows[0]
 }

@@ -8,6 +8,7 @@ import {
   type DeadLetterRow,
   DeadLetterState,
   findDeadLetter,
+  lockDeadLetter,
   noDeadLetter,
   toDeadLetter,
 } from './ops-dead-letter-row.ts'
@@ -74,7 +75,7 @@ export function deadLetterRoutes(serviceName: string) {
       reply: DeadLetter,
       async run({ params, caller, app, commit }) {
         const row = await commit(async (tx, { audit }) => {
-          const dead = await findDeadLetter(tx, caller.organizationId, params.id)
+          const dead = await lockDeadLetter(tx, caller.organizationId, params.id)
           if (dead.state !== 'dead')
             throw new AppError('conflict', `Only a dead one can be tried again; this one is ${dead.state}.`)
           if (dead.kind === 'job') await requeue(tx, serviceName, dead)
@@ -99,7 +100,7 @@ export function deadLetterRoutes(serviceName: string) {
       reply: DeadLetter,
       async run({ params, caller, commit }) {
         return commit(async (tx, { audit }) => {
-          const dead = await findDeadLetter(tx, caller.organizationId, params.id)
+          const dead = await lockDeadLetter(tx, caller.organizationId, params.id)
           if (dead.state !== 'dead' && dead.state !== 'held')
             throw new AppError('conflict', `Only a dead or a held one can be dropped; this one is ${dead.state}.`)
           const updated = await sql<DeadLetterRow>`

@@ -131,7 +131,7 @@ describe.concurrent('an effect', () => {
     })
     await shop.ask(standardWork, task)
     await expect.poll(() => shop.marks(task), soon).toEqual(['done'])
-    expect(outcomes).toMatchObject(['nothing to do', { state: 'done' }])
+    await expect.poll(() => outcomes, soon).toMatchObject(['nothing to do', { state: 'done' }])
     expect(system.steps).toEqual(['call'])
     const chain = `select correlation_id as chain from workshop.effects where effect_key = $1`
     expect(await world.sql(chain, [task])).toEqual([{ chain: 'another-chain' }])
