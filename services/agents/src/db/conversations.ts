@@ -137,8 +137,9 @@ export async function closeTurn(
 ): Promise<TurnClosed | undefined> {
   const { rows } = await sql<TurnClosed>`
     with read as (
+      -- Not "= any": how many there are makes Postgres plan it anew each time.
       update messages set turn_id = ${read.turnId}
-      where organization_id = ${organizationId} and conversation_id = ${id} and version = any(${read.versions}::int[])
+      where organization_id = ${organizationId} and conversation_id = ${id} and version in (select unnest(${read.versions}::int[]))
     )
     update conversations set language = case when erased_at is null then coalesce(${read.language}::text, language) end,
       model_failures = 0, retry_at = null, updated_at = now()
