@@ -57,6 +57,32 @@ describe('a batcher', () => {
     expect(await Promise.all(all)).toEqual(Array.from({ length: 10 }, (_, i) => `done ${i}`))
   })
 
+  test('starts another run beside one that is under way only for an eighth of a full one', async () => {
+    const { groups, run } = heldRuns()
+    const batcher = createBatcher({ maxItems: 32, maxConcurrent: 2, run })
+    const all = [batcher.add(0)]
+    await turn()
+    for (let i = 1; i <= 3; i++) {
+      all.push(batcher.add(i))
+      await turn()
+    }
+    expect(groups.map((group) => group.items)).toEqual([[0]])
+    all.push(batcher.add(4))
+    await turn()
+    expect(groups.map((group) => group.items)).toEqual([[0], [1, 2, 3, 4]])
+    for (let i = 5; i <= 9; i++) all.push(batcher.add(i))
+    await turn()
+    groups[1]?.end()
+    await turn()
+    expect(groups.map((group) => group.items)).toEqual([[0], [1, 2, 3, 4], [5, 6, 7, 8, 9]])
+    all.push(batcher.add(10))
+    await turn()
+    for (const group of groups) group.end()
+    await turn()
+    groups.at(-1)?.end()
+    expect(await Promise.all(all)).toEqual(Array.from({ length: 11 }, (_, i) => `done ${i}`))
+  })
+
   test('fails only the bad item of a group', async () => {
     const runs: number[][] = []
     const batcher = createBatcher<number, number>({

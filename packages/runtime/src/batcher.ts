@@ -19,9 +19,9 @@ interface Entry<Item, Result> {
 }
 
 /**
- * Group commit: while `maxConcurrent` runs are under way, arrivals queue, and the next run takes up to `maxItems` of them. An idle
- * batcher runs a single item at once, so batching costs no latency when there is nothing to gain. `run` answers in the order of
- * its items; when a run of several throws, each is run again alone, so that one bad item fails only itself. While what it runs on is
+ * Group commit: while a run is under way, arrivals queue, and the next run takes up to `maxItems` of them. When an eighth of that waits,
+ * up to `maxConcurrent` runs go side by side; fewer items would each pay for a run of their own. An idle batcher runs a single
+ * item at once, so batching costs no latency when there is nothing to gain. `run` answers in the order of its items; when a run of several throws, each is run again alone, so that one bad item fails only itself. While what it runs on is
  * away all of them fail at once: each alone would only wait out the same time-out once more, one after the other.
  */
 export function createBatcher<Item, Result>(options: {
@@ -31,6 +31,7 @@ export function createBatcher<Item, Result>(options: {
   patienceMs?: number
   run(items: Item[]): Promise<Result[]>
 }): Batcher<Item, Result> {
+  const worthAnotherRun = Math.ceil(options.maxItems / 8)
   let queue: Entry<Item, Result>[] = []
   let running = 0
   let idlers: (() => void)[] = []
@@ -54,7 +55,7 @@ export function createBatcher<Item, Result>(options: {
 
   function pump(): void {
     if (queue[0]?.over) forgetThoseOver()
-    while (running < options.maxConcurrent && queue.length > 0) {
+    while (queue.length > 0 && running < (queue.length >= worthAnotherRun ? options.maxConcurrent : 1)) {
       const group = queue.slice(0, options.maxItems)
       queue = queue.slice(options.maxItems)
       running++
@@ -75,7 +76,7 @@ export function createBatcher<Item, Result>(options: {
       new Promise<Result>((resolve, reject) => {
         queue.push(withPatience({ item, resolve, reject, over: false }, options.patienceMs))
         // Requests of one event-loop turn arrive together: let them gather before the first of them starts a run.
-        if (queue.length === 1) setImmediate(pump)
+        if (queue.length === 1 || queue.length === worthAnotherRun) setImmediate(pump)
       }),
     waiting: () => {
       if (queue[0]?.over) forgetThoseOver()
