@@ -52,11 +52,16 @@ async function burst(stage: Stage, messages: number): Promise<void> {
     broker.set({ kind: 'delay', ms: 20, jitterMs: 40 })
     database.set({ kind: 'delay', ms: 5, jitterMs: 10 })
   }
-  const frozen = wait(500).then(() => world.database.freeze(quick ? 4_000 : 12_000))
+  const long = () => sender.newCustomer().message({ length: longestText })
+  const post = ({ payload, fact }: ReturnType<typeof long>) => sender.post(payload, fact)
+  // What the door must know of the sender it knows before nobody can be asked.
+  await post(long())
+  const frozen = world.database.freeze(quick ? 4_000 : 12_000)
   try {
-    const texts = Array.from({ length: messages }, () => sender.newCustomer().message({ length: longestText }))
-    const taken = Promise.all(texts.map(({ payload, fact }) => sender.post(payload, fact)))
-    await Promise.all([taken, wait(600).then(() => largeBodies(stage))])
+    // First: behind thousands of texts in our own client they would come when Postgres answers again.
+    const large = largeBodies(stage)
+    await wait(500)
+    await Promise.all([large, ...Array.from({ length: messages }, long).map(post)])
   } finally {
     await frozen
     world.heal()
