@@ -1,5 +1,6 @@
 import type { Database, Session } from './db.ts'
-import { AppError, describe } from './errors.ts'
+import { AppError } from './errors.ts'
+import { failUnless, isFailedGuard } from './guard.ts'
 import type { DerivedKey } from './idempotency-key.ts'
 
 /** A call that one request carries out; `id` is that request's own. */
@@ -79,10 +80,10 @@ export function markRow(session: Session<never>, claim: Claim, organizationId: s
   if (elsewhere) session.useOrganization(claim.organizationId)
   session.send(
     `with marked as (update idempotency_keys set state = 'carried out' where ${mine} and claim = $3 returning 1)
-     select 1 / (case when exists (select 1 from marked) then 1 else 0 end)`,
+     ${failUnless('exists (select 1 from marked)')}`,
     [claim.organizationId, claim.keyHash, claim.id],
     (error) =>
-      describe(error).code === '22012'
+      isFailedGuard(error)
         ? new AppError('conflict', 'This took too long, and another call with the same Idempotency-Key has taken it over.')
         : error,
   )

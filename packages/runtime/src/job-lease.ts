@@ -1,7 +1,7 @@
 import type { Session } from './db.ts'
-import { describe, LeaseLost } from './errors.ts'
+import { LeaseLost } from './errors.ts'
+import { failUnless, isFailedGuard } from './guard.ts'
 import type { ClaimedRun } from './job-claim.ts'
-import { divisionByZero } from './leases.ts'
 import { jobSchemaOf } from './schema.ts'
 
 /** The right of one try of a job to write, checked inside its own commits. */
@@ -25,12 +25,9 @@ export function jobLease(serviceName: string): JobLease {
 
 /** `held` finds the run's row, if it is still this try's. */
 function guardBy(held: string): JobLease['hold'] {
-  // Dividing by zero fails the transaction when the job is not ours, so that nothing has to wait for the answer to this.
-  const guard = `with held as materialized (${held}) select 1 / (case when exists (select 1 from held) then 1 else 0 end)`
+  const guard = `with held as materialized (${held}) ${failUnless('exists (select 1 from held)')}`
   return (session, queue, run) =>
     session.send(guard, [queue, run.id, run.retry_count], (error) =>
-      describe(error).code === divisionByZero
-        ? new LeaseLost(`Run ${run.retry_count + 1} of job ${run.id} no longer holds it.`)
-        : error,
+      isFailedGuard(error) ? new LeaseLost(`Run ${run.retry_count + 1} of job ${run.id} no longer holds it.`) : error,
     )
 }

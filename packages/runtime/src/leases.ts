@@ -3,6 +3,7 @@ import type { LaneMessage, LaneReader } from './bus-lane.ts'
 import type { Bus } from './bus.ts'
 import type { Database, Session } from './db.ts'
 import { describe } from './errors.ts'
+import { failUnless, isFailedGuard } from './guard.ts'
 import { isFull } from './lane-buffer.ts'
 import type { Logger } from './log.ts'
 
@@ -50,8 +51,6 @@ export interface LeasesOptions {
 
 const leaseSeconds = 4
 const tickMs = 750
-/** SQLSTATE by which a guard inside a pipelined transaction fails it. */
-export const divisionByZero = '22012'
 
 /**
  * Shares the lanes of a service among its replicas: each holds its part of the 16, renews it every 750 ms, and takes what lapsed
@@ -164,9 +163,9 @@ export function startLeases(options: LeasesOptions): Leases {
     }
   }
 
-  /** What a failed guard means: the division by zero is ours, anything else is itself. */
+  /** What a failed guard means: that a lane is not ours any more; anything else is itself. */
   function lostUnlessOurs(error: unknown, lanes: readonly HeldLane[]): unknown {
-    if (describe(error).code !== divisionByZero) return error
+    if (!isFailedGuard(error)) return error
     for (const lane of lanes) drop(lane)
     return new LanesLost('A lane of this commit belongs to another replica now.')
   }
@@ -199,7 +198,6 @@ export function startLeases(options: LeasesOptions): Leases {
     held,
     movePositions(session, positions) {
       const lanes = [...positions.keys()]
-      // Dividing by zero fails the transaction when a lane is not ours, so that its commit needs no answer to this first.
       session.send(
         `with locked as materialized (
            select lane from lane_leases where lane = any($1::smallint[]) order by lane for no key update
@@ -207,7 +205,7 @@ export function startLeases(options: LeasesOptions): Leases {
            update lane_leases l set position = v.position
            from locked, unnest($1::smallint[], $2::bigint[], $3::bigint[]) as v (lane, epoch, position)
            where l.lane = locked.lane and v.lane = locked.lane and l.epoch = v.epoch and l.holder = $4 returning 1)
-         select 1 / (case when (select count(*) from moved) = $5 then 1 else 0 end)`,
+         ${failUnless('(select count(*) from moved) = $5')}`,
         [lanes.map((lane) => lane.lane), lanes.map((lane) => lane.epoch), [...positions.values()], replicaId, lanes.length],
         (error) => lostUnlessOurs(error, lanes),
       )
@@ -215,7 +213,7 @@ export function startLeases(options: LeasesOptions): Leases {
     confirm(session, lane) {
       session.send(
         `with own as (select 1 from lane_leases where lane = $1 and holder = $2 and epoch = $3 for update)
-         select 1 / (case when exists (select 1 from own) then 1 else 0 end)`,
+         ${failUnless('exists (select 1 from own)')}`,
         [lane.lane, replicaId, lane.epoch],
         (error) => lostUnlessOurs(error, [lane]),
       )
