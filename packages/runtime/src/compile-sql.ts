@@ -10,44 +10,34 @@ import {
   ValueNode,
 } from 'kysely'
 
-interface Written {
-  text: string
-  values: unknown[]
-}
-
 /** Texts by the fragments of their template: a template's fragments are the same array each time its line of code runs. */
 const texts = new WeakMap<readonly string[], string>()
 
-/** A statement written out with `sql`, of words and values and of parts that are such themselves; undefined: something in it is built. */
-function written(node: OperationNode): Written | undefined {
-  if (node.kind !== 'RawNode') return undefined
-  const { sqlFragments, parameters } = node as RawNode
-  const values: unknown[] = []
-  if (parameters.every((parameter) => ValueNode.is(parameter) && !parameter.immediate)) {
-    for (const parameter of parameters) values.push((parameter as ValueNode).value)
-    let text = texts.get(sqlFragments)
-    if (text === undefined) {
-      text = sqlFragments.reduce((all, fragment, index) => `${all}$${index}${fragment}`)
-      texts.set(sqlFragments, text)
-    }
-    return { text, values }
-  }
-  const text = join(sqlFragments, parameters, values)
-  return text === undefined ? undefined : { text, values }
+const isValue = (node: OperationNode): node is ValueNode => ValueNode.is(node) && !node.immediate
+
+/** A statement written out with `sql`: words, values, and parts that are such themselves; nothing in it is built. */
+function isWritten(node: OperationNode): node is RawNode {
+  return node.kind === 'RawNode' && (node as RawNode).parameters.every((part) => isValue(part) || isWritten(part))
 }
 
-/** The text of nested parts, whose values are numbered through. */
-function join(fragments: readonly string[], parameters: readonly OperationNode[], values: unknown[]): string | undefined {
-  let text = fragments[0] ?? ''
-  for (const [index, parameter] of parameters.entries()) {
-    if (ValueNode.is(parameter) && !parameter.immediate) text += `$${values.push(parameter.value)}`
-    else if (parameter.kind === 'RawNode') {
-      const part = join((parameter as RawNode).sqlFragments, (parameter as RawNode).parameters, values)
-      if (part === undefined) return undefined
-      text += part
-    } else return undefined
-    text += fragments[index + 1] ?? ''
-  }
+/** The values of a written statement, in the order of their places. */
+function valuesOf(node: RawNode): unknown[] {
+  return node.parameters.flatMap((part) => (isValue(part) ? [part.value] : valuesOf(part as RawNode)))
+}
+
+/** The text of a written statement; only one without parts is the same whatever it is given. */
+function textOf(node: RawNode): string {
+  const isPlain = node.parameters.every(isValue)
+  const known = isPlain ? texts.get(node.sqlFragments) : undefined
+  if (known !== undefined) return known
+  let place = 0
+  const write = ({ sqlFragments, parameters }: RawNode): string =>
+    sqlFragments.reduce((text, fragment, index) => {
+      const part = parameters[index - 1] as OperationNode
+      return text + (isValue(part) ? `$${++place}` : write(part as RawNode)) + fragment
+    })
+  const text = write(node)
+  if (isPlain) texts.set(node.sqlFragments, text)
   return text
 }
 
@@ -57,9 +47,8 @@ function join(fragments: readonly string[], parameters: readonly OperationNode[]
  */
 export class SqlCompiler extends PostgresQueryCompiler {
   override compileQuery(node: RootOperationNode, queryId: QueryId): CompiledQuery {
-    const statement = written(node)
-    if (statement === undefined) return super.compileQuery(node, queryId)
-    return { query: node, queryId, sql: statement.text, parameters: statement.values }
+    if (!isWritten(node)) return super.compileQuery(node, queryId)
+    return { query: node, queryId, sql: textOf(node), parameters: valuesOf(node) }
   }
 }
 
@@ -68,11 +57,4 @@ export class NamesPlugin extends CamelCasePlugin {
   override transformQuery(args: PluginTransformQueryArgs): RootOperationNode {
     return isWritten(args.node) ? args.node : super.transformQuery(args)
   }
-}
-
-function isWritten(node: OperationNode): boolean {
-  return (
-    node.kind === 'RawNode' &&
-    (node as RawNode).parameters.every((part) => (ValueNode.is(part) ? !part.immediate : isWritten(part)))
-  )
 }
