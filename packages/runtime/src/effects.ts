@@ -58,9 +58,7 @@ export async function performEffect<App, DB, Data>(
   context: JobContext<App, DB, Data>,
   spec: EffectSpec<DB>,
 ): Promise<EffectResult | 'settled before'> {
-  const result = await prepareAndPerform(context, async () => ({ context, spec }))
-  if (result === 'nothing to do') throw new Error('An effect that was given was not performed.')
-  return result
+  return carryOut(await context.commit((tx) => noteIntent(tx, { context, spec })))
 }
 
 /** An effect, and on whose behalf it is performed: the run itself, or another chain of causes (`onBehalfOf`). */
@@ -79,18 +77,30 @@ export async function prepareAndPerform<App, DB, Data>(
 ): Promise<EffectResult | 'settled before' | 'nothing to do'> {
   const intent = await run.commit(async (tx) => {
     const prepared = await prepare(tx)
-    if (prepared === undefined) return undefined
-    const { context, spec } = prepared
-    const row = await recordIntent(tx, context, spec)
-    if (row.state !== 'intent' && row.state !== 'unknown') return { prepared, row, check: 'settled' as const }
-    // A call may be under way or done already: no check may stop it now, only the outside system can tell.
-    if (!row.fresh) return { prepared, row, check: 'go' as const }
-    const check = (await spec.before?.(tx)) ?? 'go'
-    if (check !== 'go') await forgetIntent(tx, context.organizationId, spec.key)
-    return { prepared, row, check }
+    return prepared && noteIntent(tx, prepared)
   })
-  if (intent === undefined) return 'nothing to do'
-  const { context, spec } = intent.prepared
+  return intent === undefined ? 'nothing to do' : carryOut(intent)
+}
+
+interface Intent<App, DB, Data> extends PreparedEffect<App, DB, Data> {
+  row: Row
+  check: 'go' | 'settled' | Exclude<Awaited<ReturnType<NonNullable<EffectSpec<DB>['before']>>>, 'go'>
+}
+
+/** Records that the effect is to happen, unless it has been settled or a last check speaks against it. */
+async function noteIntent<App, DB, Data>(tx: Tx<DB>, effect: PreparedEffect<App, DB, Data>): Promise<Intent<App, DB, Data>> {
+  const { context, spec } = effect
+  const row = await recordIntent(tx, context, spec)
+  if (row.state !== 'intent' && row.state !== 'unknown') return { ...effect, row, check: 'settled' }
+  // A call may be under way or done already: no check may stop it now, only the outside system can tell.
+  if (!row.fresh) return { ...effect, row, check: 'go' }
+  const check = (await spec.before?.(tx)) ?? 'go'
+  if (check !== 'go') await forgetIntent(tx, context.organizationId, spec.key)
+  return { ...effect, row, check }
+}
+
+async function carryOut<App, DB, Data>(intent: Intent<App, DB, Data>): Promise<EffectResult | 'settled before'> {
+  const { context, spec } = intent
   if (intent.check === 'settled') return 'settled before'
   if (typeof intent.check === 'object') {
     if ('waitMs' in intent.check) throw new RetryLater(intent.check.message, { afterMs: intent.check.waitMs })

@@ -31,6 +31,8 @@ export function jobContext(
   const { organizationId } = run.data
   const signal = AbortSignal.any([AbortSignal.timeout(run.expire_seconds * 1000), options.stopping])
   const traceparent = currentTraceparent()
+  const data = job.schema.parse(run.data.data)
+  const log = options.log.child({ job: job.name, jobId: run.id })
   return contextOf(run.data.correlationId)
 
   function contextOf(correlationId: string): JobContext<never, never, never> {
@@ -48,7 +50,7 @@ export function jobContext(
         return result
       }
     return {
-      data: job.schema.parse(run.data.data),
+      data,
       organizationId,
       app: options.app as never,
       read: (work) => database.read(organizationId, (session) => work(session.tx)),
@@ -65,7 +67,7 @@ export function jobContext(
       correlationId,
       onBehalfOf: contextOf,
       traceHeaders: traceparent === undefined ? {} : { traceparent },
-      log: options.log.child({ job: job.name, jobId: run.id }),
+      log,
     }
   }
 }
