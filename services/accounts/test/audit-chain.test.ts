@@ -1,4 +1,4 @@
-import { changeAudited, type DataOf, readAudited } from '@parley/contracts'
+import { changeAudited, type DataOf } from '@parley/contracts'
 import { type CommitFn, openLog, roleOf } from '@parley/runtime'
 import { startWorld, type World } from '@parley/runtime/testing'
 import { randomUUIDv7 } from 'node:crypto'
@@ -8,6 +8,7 @@ import { insertChange } from '../src/db/audit.ts'
 import type { DB } from '../src/db/types.ts'
 import { sealAudit } from '../src/jobs/seal-audit.ts'
 import { accounts } from '../src/service.ts'
+import { tellOfRead } from './told-read.ts'
 
 let world: World
 beforeAll(async () => {
@@ -103,18 +104,7 @@ describe('a log that is only added to', () => {
     async (table) => {
       const organizationId = world.organizationId
       await stateChanges(organizationId, 1)
-      await world.state('accounts', readAudited, {
-        requestId: randomUUIDv7(),
-        actor: { kind: 'key', id: 'k' },
-        ip: null,
-        userAgent: null,
-        at: new Date().toISOString(),
-        action: 'GET /v1/customers',
-        resourceType: 'customer',
-        resourceId: null,
-        count: 3,
-      })
-      await world.settle()
+      await tellOfRead(world, randomUUIDv7())
       const client = new pg.Client({ connectionString: world.databaseUrl(roleOf('accounts')) })
       await client.connect()
       try {

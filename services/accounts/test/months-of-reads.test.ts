@@ -1,4 +1,4 @@
-import { installationId, readAudited } from '@parley/contracts'
+import { installationId } from '@parley/contracts'
 import { migrate, roleOf } from '@parley/runtime'
 import { startWorld, type World } from '@parley/runtime/testing'
 import { randomUUID, randomUUIDv7 } from 'node:crypto'
@@ -6,6 +6,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import { forgetOldSignInsRef } from '../src/db/upkeep.ts'
 import { accounts } from '../src/service.ts'
+import { tellOfRead } from './told-read.ts'
 
 let world: World
 beforeAll(async () => {
@@ -132,18 +133,7 @@ test('an owner to whom row-level security applies loses nothing and removes all 
 
 test('a read that is told twice is one', async () => {
   const requestId = randomUUIDv7()
-  await world.state('accounts', readAudited, {
-    requestId,
-    actor: { kind: 'key', id: 'k' },
-    ip: null,
-    userAgent: null,
-    at: new Date().toISOString(),
-    action: 'GET /v1/customers',
-    resourceType: 'customer',
-    resourceId: null,
-    count: 3,
-  })
-  await world.settle()
+  await tellOfRead(world, requestId)
   const again = `insert into accounts.data_access select * from accounts.data_access where request_id = $1 on conflict do nothing returning 1`
   expect(await world.sql(again, [requestId])).toEqual([])
 })

@@ -31,14 +31,7 @@ export async function findOneTimeToken(
   tokenHash: Buffer,
   now: Date,
 ): Promise<OneTimeToken | undefined> {
-  return tx
-    .selectFrom('oneTimeTokens')
-    .selectAll()
-    .where('tokenHash', '=', tokenHash)
-    .where('purpose', '=', purpose)
-    .where('usedAt', 'is', null)
-    .where('expiresAt', '>', now)
-    .executeTakeFirst()
+  return findGood(tx, purpose, { tokenHash }, now)
 }
 
 /** As `findOneTimeToken`, by the request that asked for it. */
@@ -48,10 +41,19 @@ export async function findRequestedToken(
   requestHash: Buffer,
   now: Date,
 ): Promise<OneTimeToken | undefined> {
+  return findGood(tx, purpose, { requestHash }, now)
+}
+
+async function findGood(
+  tx: Tx<DB>,
+  purpose: TokenPurpose,
+  named: { tokenHash: Buffer } | { requestHash: Buffer },
+  now: Date,
+): Promise<OneTimeToken | undefined> {
   return tx
     .selectFrom('oneTimeTokens')
     .selectAll()
-    .where('requestHash', '=', requestHash)
+    .where((token) => token.and(named))
     .where('purpose', '=', purpose)
     .where('usedAt', 'is', null)
     .where('expiresAt', '>', now)
