@@ -27,6 +27,7 @@ export function peerService(options: { sinkUrl: string; concurrency: number; org
       kind: 'bench.message',
       target: data.to,
       request: data,
+      whenAbsent: { callAgainAfterMs: 0 },
       async call() {
         const { reference } = await app.sink.send(data)
         return { outcome: 'done', reference, at: new Date() }

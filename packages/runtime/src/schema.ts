@@ -138,6 +138,15 @@ create table effects (
 );
 `
 
+/** Which call of an effect was allowed last and when, so that a run that stood still cannot call after another's. */
+const effectCalls: Migration = {
+  name: '000-runtime-effect-calls',
+  up: `
+    alter table effects add column calls int not null default 1;
+    alter table effects add column last_call_at timestamptz not null default now();
+  `,
+}
+
 const organizationPolicy = `organization_id = nullif(current_setting('app.organization_id', true), '')::uuid`
 
 export interface MigrateOptions {
@@ -193,7 +202,7 @@ async function createRole(pool: pg.Pool, role: string, password: string | undefi
 /** All steps of a service's schema: the runtime's, then its own. */
 export function migrationsOf(service: Service<never, never, never>): Migration[] {
   const runtime = { name: '000-runtime', up: runtimeTables.replaceAll('SCHEMA_NAME', schemaOf(service.name)) }
-  return [runtime, identityTables, idempotencyTables, organizationTables, heldJobs, ...service.migrations]
+  return [runtime, identityTables, idempotencyTables, organizationTables, heldJobs, effectCalls, ...service.migrations]
 }
 
 async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<never, never, never>): Promise<void> {

@@ -7,6 +7,7 @@ import {
   performEffect,
   prepareAndPerform,
   RetryLater,
+  type WhenAbsent,
 } from '../src/index.ts'
 import { startWorld, type World } from '../src/testing/index.ts'
 import {
@@ -68,16 +69,23 @@ function outside() {
 /** A task that performs one effect on `system` and notes each result it settles. */
 function effectOn(
   system: ReturnType<typeof outside>,
-  more: { before?: EffectSpec<WorkshopTables>['before']; key?: string } = {},
+  more: {
+    before?: EffectSpec<WorkshopTables>['before']
+    key?: string
+    whenAbsent?: WhenAbsent
+    /** Where the process stands still after each commit, before it goes on. */
+    standStill?: () => Promise<void>
+  } = {},
 ) {
   const returned: (EffectResult | 'settled before')[] = []
   const work: Work = async (context) => {
     returned.push(
-      await performEffect(context, {
+      await performEffect(more.standStill ? pausing(context, more.standStill) : context, {
         key: more.key ?? task,
         kind: 'test.effect',
         target: 'outside',
         request: { text: 'hello' },
+        whenAbsent: more.whenAbsent ?? { callAgainAfterMs: 0 },
         call: system.call,
         lookUp: system.lookUp,
         ...(more.before === undefined ? {} : { before: more.before }),
@@ -89,6 +97,15 @@ function effectOn(
   }
   const task = shop.task(work)
   return { task, returned }
+}
+/** The same run in a process that stands still between a commit and what comes after it. */
+function pausing(context: Parameters<Work>[0], standStill: () => Promise<void>): Parameters<Work>[0] {
+  const commit: typeof context.commit = async (work) => {
+    const result = await context.commit(work)
+    await standStill()
+    return result
+  }
+  return { ...context, commit }
 }
 const effectOf = async (key: string) =>
   (
@@ -123,6 +140,7 @@ describe.concurrent('an effect', () => {
         kind: 'test.effect',
         target: 'outside',
         request: {},
+        whenAbsent: { callAgainAfterMs: 0 },
         call: system.call,
         lookUp: system.lookUp,
         settle: async (tx, _tools, result) => void (await markOn(tx, task, result.state)),
@@ -271,6 +289,55 @@ describe.concurrent('an effect', () => {
     await expect.poll(() => shop.marks(task), soon).toEqual(['refused', 'done ref-1'])
   })
 
+  test('that the outside system lists only seconds later is not called again meanwhile', async ({ expect }) => {
+    const system = outside()
+    system.answers.push((done) => {
+      done()
+      return { outcome: 'unknown', message: 'no answer in time' }
+    })
+    const lookUp = system.lookUp
+    system.lookUp = async (since) => {
+      const found = await lookUp(since)
+      const isListed = (system.ledger[0]?.at.getTime() ?? Infinity) < Date.now() - 8_000
+      return found.outcome === 'done' && !isListed ? { outcome: 'absent' } : found
+    }
+    const { task } = effectOn(system, { whenAbsent: { callAgainAfterMs: 9_000 } })
+    await shop.ask(patientWork, task)
+    await expect.poll(() => shop.marks(task), soon).toEqual(['done ref-1'])
+    expect(system.calls()).toBe(1)
+  })
+
+  test('that must never happen twice is looked for until its time is up, and its key is spent', async ({ expect }) => {
+    const system = outside()
+    system.answers.push(() => ({ outcome: 'unknown', message: 'no answer in time' }))
+    const { task, returned } = effectOn(system, { whenAbsent: { giveUpAfterMs: 4_000 } })
+    await shop.ask(patientWork, task)
+    await expect.poll(() => shop.marks(task), soon).toEqual(['unknown'])
+    await shop.ask(patientWork, task)
+    await expect.poll(() => returned.at(-1), soon).toBe('settled before')
+    expect(system.calls()).toBe(1)
+    expect(system.steps.filter((step) => step === 'look up').length).toBeGreaterThan(1)
+    expect(await effectOf(task)).toMatchObject({ state: 'manual' })
+  })
+
+  test('is not called by a process that stood still since it was allowed to: somebody else may have called', {
+    timeout: 60_000,
+  }, async ({ expect }) => {
+    const system = outside()
+    const held = gate()
+    let pauses = 0
+    const key = 'one effect of two processes'
+    const paused = effectOn(system, { key, standStill: () => (++pauses === 1 ? held.opened : Promise.resolve()) })
+    const other = effectOn(system, { key })
+    await shop.ask(patientWork, paused.task)
+    await expect.poll(() => pauses, soon).toBe(1)
+    await shop.ask(patientWork, other.task)
+    await expect.poll(() => shop.marks(other.task), { timeout: 50_000, interval: 100 }).toEqual(['done ref-1'])
+    held.open()
+    await expect.poll(() => paused.returned, soon).toEqual(['settled before'])
+    expect(system.calls()).toBe(1)
+  })
+
   test('asked for by two jobs at once is one call, however long it takes and however little the outside system shows', async ({
     expect,
   }) => {
@@ -285,7 +352,7 @@ describe.concurrent('an effect', () => {
     const two = effectOn(system, { key })
     await shop.ask(patientWork, one.task)
     await shop.ask(patientWork, two.task)
-    // The second job asks twice, five seconds apart, and is told both times that nothing happened.
+    // The second job asks, and asks again when no call should be under way any more; both times nothing is shown.
     await expect.poll(() => system.steps, soon).toEqual(['call', 'look up', 'look up'])
     held.open()
     await expect.poll(() => [...one.returned, ...two.returned], soon).toHaveLength(2)
@@ -318,6 +385,17 @@ describe.concurrent('the last check before an effect', () => {
     await expect.poll(() => shop.marks(task), soon).toEqual(['done ref-1'])
     expect((asked[1] as number) - (asked[0] as number)).toBeGreaterThan(299)
     expect(system.steps).toEqual(['call'])
+  })
+
+  test('is asked again before a second call: what was said meanwhile counts', async ({ expect }) => {
+    const system = outside()
+    system.answers.push(() => ({ outcome: 'unknown', message: 'no answer in time' }))
+    let asked = 0
+    const { task } = effectOn(system, { before: async () => (++asked === 1 ? 'go' : { stop: 'The customer said stop.' }) })
+    await shop.ask(patientWork, task)
+    await expect.poll(() => shop.marks(task), soon).toEqual(['stopped'])
+    expect(system.steps).toEqual(['call', 'look up', 'look up'])
+    expect(await effectOf(task)).toMatchObject({ state: 'stopped' })
   })
 
   test('is not asked when a call may have been made: only the outside system can tell', async ({ expect }) => {

@@ -76,6 +76,9 @@ describe('a person of the shop', () => {
     expect(await chat.conversation()).toMatchObject({ status: 'open', closed_at: null })
     const changes = await stated(world, 'conversation.changed', id)
     expect(changes.map((data) => data['status'])).toEqual(['with_person', 'open', 'closed', 'open'])
+    // What the notifier holds queued answers against: a person's change without a word has the version it met.
+    const { version } = await chat.conversation()
+    expect(changes.map((data) => data['conversationVersion'])).toEqual([version - 1, version - 1, version - 1, undefined])
     expect(await stated(world, 'conversation.handed_over', id)).toHaveLength(1)
     expect((await stated(world, 'message.added', id)).at(-1)).toMatchObject({ wantsReply: true })
   })

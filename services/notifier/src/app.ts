@@ -41,6 +41,11 @@ export const NotifierConfig = z.object({
    * channel could otherwise make us call addresses inside our own network (reliability.md D28).
    */
   NOTIFIER_WHAPI_GATEWAYS: gatewayList,
+  /**
+   * How long the gateway's list of messages may not yet show one that it took. The vendor says nothing of it; six seconds have been
+   * met, so the default is more than twice that. Sooner, a message whose answer was lost would be sent again beside the first.
+   */
+  NOTIFIER_WHAPI_LIST_LAG_SECONDS: number(15, { min: 0, max: 3_600 }),
 })
 export type NotifierConfig = z.infer<typeof NotifierConfig>
 
@@ -52,6 +57,7 @@ export interface App {
   useReports: Seldom
   gateways: readonly string[]
   defaultPerSecond: number
+  listLagMs: number
   eraseEvents: OpenContext<DB, NotifierConfig>['eraseEvents']
   now(): Date
 }
@@ -79,6 +85,7 @@ export async function openApp({ config, database, eraseEvents, now }: OpenContex
     useReports: createSeldom({ everyMs: useReportEveryMs }),
     gateways: config.NOTIFIER_WHAPI_GATEWAYS,
     defaultPerSecond: config.NOTIFIER_WHATSAPP_PER_SECOND,
+    listLagMs: config.NOTIFIER_WHAPI_LIST_LAG_SECONDS * 1_000,
     eraseEvents,
     now,
   }

@@ -6,6 +6,7 @@ import { eraseCustomer } from './handlers/erase-customer.ts'
 import { guardConversation } from './handlers/guard-conversation.ts'
 import { noteChannelStatus } from './handlers/note-channel-status.ts'
 import { noteConsent } from './handlers/note-consent.ts'
+import { noteTakeOver } from './handlers/note-take-over.ts'
 import { storeOutgoingMessage } from './handlers/store-outgoing-message.ts'
 import { eraseEvents } from './jobs/erase-events.ts'
 import { resumeChannel } from './jobs/resume-channel.ts'
@@ -13,6 +14,7 @@ import { sendMessage } from './jobs/send-message.ts'
 import { channelsAndOutgoingMessages } from './migrations/001-channels-and-outgoing-messages.ts'
 import { correlation } from './migrations/002-correlation.ts'
 import { channelsOfConnections } from './migrations/003-channels-of-connections.ts'
+import { whatEndsTheQueue } from './migrations/004-what-ends-the-queue.ts'
 import { getChannels, putChannel } from './routes/channels.ts'
 import { getOutgoingMessage, getOutgoingMessages, retryOutgoingMessage } from './routes/outgoing-messages.ts'
 
@@ -21,9 +23,17 @@ export const notifier = defineService({
   summary: 'Tells people: messages out through their channels, once, in order, and never after a person took over.',
   config: NotifierConfig,
   routes: [putChannel, getChannels, getOutgoingMessages, getOutgoingMessage, retryOutgoingMessage],
-  handlers: [adoptConnection, storeOutgoingMessage, guardConversation, noteConsent, noteChannelStatus, eraseCustomer],
+  handlers: [
+    adoptConnection,
+    storeOutgoingMessage,
+    guardConversation,
+    noteTakeOver,
+    noteConsent,
+    noteChannelStatus,
+    eraseCustomer,
+  ],
   jobs: [sendMessage, resumeChannel, eraseEvents],
-  migrations: [channelsAndOutgoingMessages, correlation, channelsOfConnections],
+  migrations: [channelsAndOutgoingMessages, correlation, channelsOfConnections, whatEndsTheQueue],
   states: [messageSent, messageFailed, connectionReported],
   open: openApp,
   close: (app) => app.clients.close(),

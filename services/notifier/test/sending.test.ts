@@ -1,5 +1,6 @@
 import {
   consentChanged,
+  conversationChanged,
   customerErased,
   type DataOf,
   messageAdded,
@@ -24,11 +25,18 @@ beforeAll(async () => {
     services: [notifier],
     postgresUrl: inject('postgresUrl'),
     natsUrl: inject('natsUrl'),
-    environment: { NOTIFIER_WHAPI_GATEWAYS: gateway.url, NOTIFIER_WHATSAPP_PER_SECOND: '1000' },
+    environment: {
+      NOTIFIER_WHAPI_GATEWAYS: gateway.url,
+      NOTIFIER_WHATSAPP_PER_SECOND: '1000',
+      NOTIFIER_WHAPI_LIST_LAG_SECONDS: '8',
+    },
   })
   await setChannel('PHONE-1')
 })
-beforeEach(() => gateway.faults.clear())
+beforeEach(() => {
+  gateway.faults.clear()
+  gateway.behaviour.listLagMs = 0
+})
 afterAll(async () => {
   await world?.stop()
   await gateway?.close()
@@ -168,6 +176,38 @@ describe('when the answer is lost', () => {
     expect(ids).toEqual(gateway.sentTo(before.chatId).map((entry) => entry.id))
     expect(new Set(ids).size).toBe(2)
   })
+
+  test('a message that the gateway lists only after six seconds is not sent a second time', async () => {
+    gateway.behaviour.listLagMs = 6_000
+    gateway.faults.next({ kind: 'drop', acts: true })
+    const message = await send({ text: 'Message A, une seule fois' })
+    await settled(message)
+    await world.settle()
+    expect(gateway.sentTo(message.chatId)).toHaveLength(1)
+    expect(await outcomesOf(message)).toMatchObject([{ type: 'message.sent', data: { foundByLookup: true } }])
+  })
+
+  test('a message that did not go out is not sent again after the customer’s stop', async () => {
+    gateway.faults.next({ kind: 'drop', acts: false })
+    const message = await send({ text: 'too late' })
+    const unknown = `select 1 from notifier.effects where effect_key = 'send:' || $1 and state = 'unknown'`
+    await expect.poll(async () => (await world.sql(unknown, [message.messageId])).length, { timeout: 10_000 }).toBe(1)
+    await world.state('notifier', consentChanged, stopOf(message.customerId))
+    await settled(message)
+    expect(gateway.sentTo(message.chatId)).toEqual([])
+    expect(await outcomesOf(message)).toMatchObject([{ type: 'message.failed', data: { reason: 'no_consent' } }])
+  })
+})
+
+const stopOf = (customerId: string): DataOf<typeof consentChanged> => ({
+  customerId,
+  channel: 'whatsapp',
+  purpose: 'conversation',
+  state: 'withdrawn',
+  wording: 'STOP',
+  messageId: randomUUID(),
+  // As a gateway stamps it: whole seconds, before the answer that it met.
+  changedAt: new Date(Math.floor(Date.now() / 1_000) * 1_000).toISOString(),
 })
 
 describe('a message that will not go out', () => {
@@ -207,18 +247,11 @@ describe('a message that will not go out', () => {
 
   test('an answer is held back when the customer said stop after it was asked for; the confirmation goes out', async () => {
     const customerId = randomUUID()
-    const earlier = new Date(Date.now() - 5_000).toISOString()
-    const stop = {
-      customerId,
-      channel: 'whatsapp' as const,
-      purpose: 'conversation' as const,
-      state: 'withdrawn' as const,
-      wording: 'STOP',
-      messageId: randomUUID(),
-      changedAt: new Date().toISOString(),
-    }
-    await world.state('notifier', consentChanged, stop)
-    await expect.poll(async () => (await world.sql('select 1 from notifier.consent_withdrawals')).length).toBe(1)
+    // Asked for within the second that the provider stamped on the stop, which reached us a moment later.
+    const earlier = new Date(Date.now() - 5).toISOString()
+    const isKnown = 'select 1 from notifier.consent_withdrawals where customer_id = $1'
+    await world.state('notifier', consentChanged, stopOf(customerId))
+    await expect.poll(async () => (await world.sql(isKnown, [customerId])).length).toBe(1)
     const answer = await send({ customerId, requestedAt: earlier })
     const confirmation = await send({ customerId, requestedAt: earlier, sender: 'system', basedOnVersion: null })
     await settled([answer, confirmation])
@@ -304,6 +337,44 @@ describe('a channel', () => {
       expect(chain?.asked).toBeTypeOf('string')
       expect(chain).toEqual({ asked: chain?.asked, effect: chain?.asked, told: chain?.asked })
     }
+  })
+
+  test('that waits for a token keeps nothing back that a person has overtaken, closed, or the customer stopped', async () => {
+    await setChannel('PHONE-4', { token: 'an-old-token' })
+    const refused = await send({ accountId: 'PHONE-4' })
+    await expect.poll(async () => (await stateOf(refused)).lastError).toMatch(/token/)
+    const ended = await Promise.all(Array.from({ length: 3 }, () => send({ accountId: 'PHONE-4' })))
+    const [taken, closed, stopped] = ended as [Request, Request, Request]
+    const byPerson = await send({
+      accountId: 'PHONE-4',
+      conversationId: closed.conversationId,
+      sender: 'human',
+      basedOnVersion: null,
+    })
+    const change = (message: Request, status: 'with_person' | 'closed'): DataOf<typeof conversationChanged> => ({
+      conversationId: message.conversationId,
+      customerId: message.customerId,
+      previousStatus: 'open',
+      status,
+      assignee: null,
+      conversationVersion: 2,
+      changedBy: 'sam',
+      changedAt: new Date().toISOString(),
+    })
+    await world.state('notifier', conversationChanged, change(taken, 'with_person'))
+    await world.state('notifier', conversationChanged, change(closed, 'closed'))
+    await world.state('notifier', consentChanged, stopOf(stopped.customerId))
+    await settled(ended)
+    const reasons = await Promise.all(ended.map(async (message) => (await outcomesOf(message))[0]?.data))
+    expect(reasons).toMatchObject([
+      { reason: 'overtaken_by_person' },
+      { reason: 'overtaken_by_person' },
+      { reason: 'no_consent' },
+    ])
+    await setChannel('PHONE-4')
+    await settled([refused, byPerson])
+    expect(ended.flatMap((message) => gateway.sentTo(message.chatId))).toEqual([])
+    expect(gateway.sentTo(byPerson.chatId)).toHaveLength(1)
   })
 
   test('keeps its pace, whichever process sends', async () => {

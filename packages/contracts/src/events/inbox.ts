@@ -38,6 +38,8 @@ export const conversationChanged = defineEvent({
     previousStatus: ConversationStatus,
     status: ConversationStatus,
     assignee: z.string().max(200).nullable(),
+    /** Of its last message: what an agent based on an earlier one did not know of this change. */
+    conversationVersion: z.int().min(0).optional(),
     /** The key of the caller who asked for it; null when a message from the customer reopened it. */
     changedBy: z.string().max(128).nullable(),
     changedAt: Timestamp,

@@ -11,6 +11,8 @@ export interface Gateway {
   channelStatus: () => { code: number; text: string }
   /** Stores a message of ours, tells the webhook, and returns it. */
   accept(to: string, content: Content): SimulatedMessage
+  /** False while the list still lags behind what was accepted. */
+  isListed(id: string): boolean
   message(id: string): SimulatedMessage | undefined
   messagesOf(chatId: string): readonly SimulatedMessage[] | undefined
   media(id: string): { bytes: Buffer; mimeType: string } | undefined
@@ -132,7 +134,10 @@ function list(gateway: Gateway, chatId: string | undefined, query: URLSearchPara
   const fromMe = query.get('from_me')
   const wanted = all.filter(
     (message) =>
-      message.timestamp >= from && message.timestamp <= until && (fromMe === null || String(message.from_me) === fromMe),
+      message.timestamp >= from &&
+      message.timestamp <= until &&
+      (fromMe === null || String(message.from_me) === fromMe) &&
+      gateway.isListed(message.id),
   )
   if (query.get('sort') !== 'asc') wanted.reverse() // newest first is the gateway's own order
   const messages = wanted.slice(offset, offset + count)

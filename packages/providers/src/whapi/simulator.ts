@@ -46,6 +46,8 @@ export interface Behaviour {
   order: 'in_order' | 'reversed'
   /** How often each webhook is delivered. */
   copies: number
+  /** How long the list of messages does not show one of ours yet. */
+  listLagMs: number
 }
 
 export interface WhapiSimulator extends Ledger, Customer {
@@ -84,6 +86,7 @@ export async function startWhapiSimulator(options: WhapiSimulatorOptions): Promi
   const chats = new Map<string, SimulatedMessage[]>()
   const byId = new Map<string, SimulatedMessage>()
   const media = new Map<string, { bytes: Buffer; mimeType: string }>()
+  const acceptedAt = new Map<string, number>()
   const ledger = createLedger()
   const notOnWhatsapp = new Set<string>()
   const behaviour: Behaviour = {
@@ -91,6 +94,7 @@ export async function startWhapiSimulator(options: WhapiSimulatorOptions): Promi
     statuses: options.automaticStatuses === false ? [] : ['pending', 'sent', 'delivered', 'read'],
     order: 'in_order',
     copies: 1,
+    listLagMs: 0,
   }
   let target = options.webhook
   let channelStatus: keyof typeof channelCodes = 'AUTH'
@@ -129,6 +133,7 @@ export async function startWhapiSimulator(options: WhapiSimulatorOptions): Promi
       device_id: 1,
       status: 'pending',
     })
+    acceptedAt.set(message.id, at.getTime())
     ledger.add(message, to, at)
     if (target) void report(message)
     return message
@@ -170,6 +175,7 @@ export async function startWhapiSimulator(options: WhapiSimulatorOptions): Promi
     channelStatus: () => ({ code: channelCodes[channelStatus], text: channelStatus }),
     message: (id: string) => byId.get(id),
     messagesOf: (chatId: string) => chats.get(chatId),
+    isListed: (id: string) => (acceptedAt.get(id) ?? 0) <= now().getTime() - behaviour.listLagMs,
     media: (id: string) => media.get(id),
     isOnWhatsapp: (phone: string) => !notOnWhatsapp.has(phone),
     setWebhooks: ([first]: WebhookTarget[]) => {

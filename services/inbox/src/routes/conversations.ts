@@ -87,6 +87,7 @@ export const patchConversation = route({
           previousStatus,
           status,
           assignee,
+          conversationVersion: before.version,
           changedBy: actor.id,
           changedAt,
         })

@@ -1,8 +1,8 @@
 import type { Tx } from '@parley/runtime'
 import type { DB } from './types.ts'
 
-/** Remembers the highest version at which a person of the shop wrote in a conversation. */
-export async function raiseGuard(tx: Tx<DB>, organizationId: string, conversationId: string, version: number): Promise<void> {
+/** Remembers the highest version at which a person of the shop wrote in a conversation, took it over or closed it. */
+export async function saveGuard(tx: Tx<DB>, organizationId: string, conversationId: string, version: number): Promise<void> {
   await tx
     .insertInto('conversationGuards')
     .values({ organizationId, conversationId, lastHumanVersion: version })

@@ -79,19 +79,50 @@ export type Attempt = Pick<Outgoing, 'sender' | 'basedOnVersion' | 'requestedAt'
   withdrawnAt: Date | null
 }
 
+/** Of the message `m`: what it was based on, and what was done or said since. */
+const objections = `m.sender, m.based_on_version, m.requested_at,
+  (select g.last_human_version from conversation_guards g
+   where g.organization_id = m.organization_id and g.conversation_id = m.conversation_id) as last_human_version,
+  (select w.withdrawn_at from consent_withdrawals w
+   where w.organization_id = m.organization_id and w.customer_id = m.customer_id and w.channel = m.channel) as withdrawn_at`
+
 /** Marks the attempt and reads what speaks against it, in one statement. Undefined: the message has been settled meanwhile. */
 export async function beginAttempt(tx: Tx<DB>, organizationId: string, id: string): Promise<Attempt | undefined> {
   const { rows } = await sql<Attempt>`
     update outgoing_messages m set state = 'sending', attempts = m.attempts + 1
     where m.organization_id = ${organizationId} and m.id = ${id} and m.state in ('queued', 'sending')
-    returning m.sender, m.based_on_version, m.requested_at,
-      (select g.last_human_version from conversation_guards g
-       where g.organization_id = m.organization_id and g.conversation_id = m.conversation_id) as last_human_version,
-      (select w.withdrawn_at from consent_withdrawals w
-       where w.organization_id = m.organization_id and w.customer_id = m.customer_id and w.channel = m.channel) as withdrawn_at`.execute(
+    returning ${sql.raw(objections)}`.execute(tx)
+  return rows[0]
+}
+
+/** What speaks against sending a message that exists. */
+export async function readObjections(tx: Tx<DB>, organizationId: string, { id }: { id: string }): Promise<Attempt> {
+  const { rows } = await sql<Attempt>`
+    select ${sql.raw(objections)} from outgoing_messages m where m.organization_id = ${organizationId} and m.id = ${id}`.execute(
     tx,
   )
-  return rows[0]
+  return rows[0] as Attempt
+}
+
+/** Chats in which an answer of an agent still has to go out, of a conversation or of a customer; a hundred at most. */
+export async function chatsWithAnswers(
+  tx: Tx<DB>,
+  organizationId: string,
+  of: { conversationId: string } | { customerId: string },
+): Promise<string[]> {
+  const [column, id] =
+    'customerId' in of ? (['customerId', of.customerId] as const) : (['conversationId', of.conversationId] as const)
+  const rows = await tx
+    .selectFrom('outgoingMessages')
+    .select('chatDigest')
+    .distinct()
+    .where('organizationId', '=', organizationId)
+    .where(column, '=', id)
+    .where('sender', '=', 'agent')
+    .where(isPending)
+    .limit(100)
+    .execute()
+  return rows.map((row) => row.chatDigest as string)
 }
 
 /** The provider ids that messages to this chat have already; those sent long before cannot be confused with a new one. */

@@ -9,6 +9,7 @@ import {
   prepareAndPerform,
   RetryLater,
   type Tx,
+  wasIntended,
 } from '@parley/runtime'
 import { z } from 'zod'
 import { type App, job } from '../app.ts'
@@ -21,6 +22,7 @@ import {
   markSent,
   type NextOutgoing,
   parkMessage,
+  readObjections,
 } from '../db/outgoing-messages.ts'
 import type { DB } from '../db/types.ts'
 import type { PacedChannel } from '../pace.ts'
@@ -99,7 +101,12 @@ async function findSend(tx: Tx<DB>, run: Context): Promise<Found | undefined> {
   const failed = (failure: Failure, detail: string): Found => ({ kind: 'failed', context, message, failure, detail })
   if (channel === undefined) return failed('unreachable', `No channel is set up for account ${message.accountId}.`)
   if (channel.status === 'disabled') return failed('unreachable', 'The channel is disabled.')
-  if (channel.status === 'unauthorised') return { kind: 'parked', context, message }
+  if (channel.status === 'unauthorised') {
+    // What must not go out any more does not wait for a token, unless it may have gone out already.
+    const stop = stopBeforeSend(await readObjections(tx, run.organizationId, message))
+    if (stop !== null && !(await wasIntended(tx, run.organizationId, effectKey(message)))) return failed(stop, stopped[stop])
+    return { kind: 'parked', context, message }
+  }
 
   const plan = planSend(message)
   if (plan.kind === 'impossible') return failed('refused', plan.reason)
@@ -136,18 +143,19 @@ function effectOf({ context, channel, call }: Send): { spec: EffectSpec<DB>; isT
   let stop: Failure | null = null
 
   const spec: EffectSpec<DB> = {
-    key: message.round === 1 ? `send:${message.id}` : `send:${message.id}:${message.round}`,
+    key: effectKey(message),
     kind: 'whatsapp.send',
     target: message.chatDigest,
     request: { accountId: message.accountId, chat: message.chatDigest, plan: call.plan, quickReplies: message.quickReplies },
+    whenAbsent: { callAgainAfterMs: context.app.listLagMs },
     async before(tx) {
       const attempt = await beginAttempt(tx, context.organizationId, message.id)
       if (attempt === undefined) return { stop: 'It was settled meanwhile.' }
       stop = stopBeforeSend(attempt)
       return stop === null ? 'go' : { stop: stopped[stop] }
     },
-    async call(): Promise<EffectOutcome> {
-      const answer = await callGateway(call, { headers: context.traceHeaders, signal: context.signal })
+    async call(signal): Promise<EffectOutcome> {
+      const answer = await callGateway(call, { headers: context.traceHeaders, signal })
       lastSend = answer.outcome
       tokenRefused = answer.outcome === 'unauthorised'
       return effectOfSend(answer)
@@ -185,8 +193,11 @@ function effectOf({ context, channel, call }: Send): { spec: EffectSpec<DB>; isT
   }
 }
 
+/** Each round, which a person or a new token begins, is an effect of its own. */
+const effectKey = ({ id, round }: Message) => (round === 1 ? `send:${id}` : `send:${id}:${round}`)
+
 const stopped: Record<'overtaken_by_person' | 'no_consent', string> = {
-  overtaken_by_person: 'A person wrote in the conversation before it went out.',
+  overtaken_by_person: 'A person wrote in the conversation, took it over or closed it before it went out.',
   no_consent: 'The customer said stop before it went out.',
 }
 

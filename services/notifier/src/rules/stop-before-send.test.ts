@@ -29,6 +29,10 @@ describe('an answer of an agent', () => {
     expect(stopBeforeSend(answer({ withdrawnAt: at(11) }))).toBe('no_consent')
   })
 
+  test('is held back when both fall on the same moment: a tie goes to the customer', () => {
+    expect(stopBeforeSend(answer({ withdrawnAt: at(10) }))).toBe('no_consent')
+  })
+
   test('goes out when it was asked for after the stop', () => {
     expect(stopBeforeSend(answer({ withdrawnAt: at(9) }))).toBeNull()
   })

@@ -6,7 +6,7 @@ export interface BeforeSend {
   /** The conversation version an agent's answer was computed on. Null: somebody wants it sent whatever happened. */
   basedOnVersion: number | null
   requestedAt: Date
-  /** The version at which a person of the shop last wrote, and when the customer last said stop. */
+  /** The version at which a person of the shop last wrote or took over, and when we last heard the customer say stop. */
   lastHumanVersion: number | null
   withdrawnAt: Date | null
 }
@@ -15,12 +15,14 @@ export type Stop = 'overtaken_by_person' | 'no_consent'
 
 /**
  * Why a message must not go out after all, or null. An agent's answer is overtaken when a person wrote at a later version than
- * it had read, and it is held back when the customer said stop after it was asked for: a stop that was there before is the
- * conversation's business, which then asked on purpose (reliability.md A61). People and fixed confirmations always go out.
+ * it had read, and it is held back when we heard the customer's stop after it was asked for, or in the same millisecond: a stop
+ * heard before is the conversation's business, which then asked on purpose (reliability.md A61). People and fixed confirmations
+ * always go out.
  */
 export function stopBeforeSend(message: BeforeSend): Stop | null {
   if (isOvertaken(message.basedOnVersion, message.lastHumanVersion)) return 'overtaken_by_person'
-  if (message.sender === 'agent' && message.withdrawnAt !== null && message.withdrawnAt > message.requestedAt) return 'no_consent'
+  if (message.sender === 'agent' && message.withdrawnAt !== null && message.withdrawnAt >= message.requestedAt)
+    return 'no_consent'
   return null
 }
 
