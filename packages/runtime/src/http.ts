@@ -53,7 +53,7 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     return503OnClosing: true,
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 256, ignoreDuplicateSlashes: false, ignoreTrailingSlash: false },
+    routerOptions: { maxParamLength: 256, ignoreDuplicateSlashes: false, ignoreTrailingSlash: true },
   })
   await door.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } } })
   await door.register(rateLimit, {
@@ -77,7 +77,7 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
   door.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options.log))
   const methodsAt = rememberPaths(door)
   door.setNotFoundHandler((request, reply) => {
-    const methods = methodsAt(pathOf(request))
+    const methods = methodsAt(pathOf(request).replace(/(?<=.)\/$/, ''))
     if (methods.length > 0) void reply.header('allow', methods.join(', '))
     const problem =
       methods.length > 0
@@ -85,7 +85,11 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
         : new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request)}.`)
     answerError(problem, request, reply, options.log)
   })
-  door.addHook('onRequest', async (request, reply) => refuseUnlessOneHost(request, reply))
+  door.addHook('onRequest', async (request, reply) => {
+    keepAddress(request)
+    refuseUnlessOneHost(request, reply)
+    refuseNul(request)
+  })
   door.addHook('onResponse', (request, reply, done) => {
     meters.requests().record(reply.elapsedTime / 1000, {
       method: request.method,
@@ -107,13 +111,25 @@ function refuseUnlessOneHost(request: FastifyRequest, reply: FastifyReply): void
   throw new AppError('invalid', 'A request has one Host header.')
 }
 
+/** A socket that is reset has no address any more, and who is limited by it would be nobody: it is read once, at the beginning. */
+function keepAddress(request: FastifyRequest): void {
+  const ip = request.ip as string | undefined
+  if (ip === undefined) throw new AppError(cutOff.code, cutOff.message)
+  Object.defineProperty(request, 'ip', { value: ip })
+}
+
+/** Postgres holds no NUL, so nothing that we know by a text can have one: said here, once for every path and query. */
+function refuseNul(request: FastifyRequest): void {
+  if (request.url.includes('%00')) throw new AppError('invalid', 'An address holds no NUL character (%00).')
+}
+
 /** The bytes must be plain UTF-8: a packed body could grow a thousandfold, and another alphabet would be read as this one. */
 function refuseEncoded(request: FastifyRequest): void {
   const encoding = request.headers['content-encoding'] ?? 'identity'
   if (encoding.toLowerCase() !== 'identity')
     throw new AppError('unsupported_media_type', 'A content-encoding is not accepted: send the body as it is.')
   const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '')?.[1] ?? 'utf-8'
-  if (charset.toLowerCase() !== 'utf-8') throw new AppError('unsupported_media_type', 'The body must be UTF-8.')
+  if (!/^utf-?8$/i.test(charset)) throw new AppError('unsupported_media_type', 'The body must be UTF-8.')
 }
 
 /** Answers what Node's HTTP parser refused, before there is a request, in the shape of every other error; then the socket ends. */
@@ -158,7 +174,7 @@ export function errorBody(code: string, message: string, details?: unknown) {
 }
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
-  const answer = publicError(error)
+  const answer: ReturnType<typeof publicError> = hungUp(request) ? cutOff : publicError(error)
   if (answer.code === 'internal') {
     // Logged once, here, whole; the caller gets the id to quote.
     log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a request failed through our fault')
@@ -171,9 +187,13 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   void reply.code(errorStatus[answer.code]).send(errorBody(answer.code, answer.message, answer.details))
 }
 
+/** The caller went away before the request was whole: nobody reads the answer, and no fault of ours is in it. */
+const hungUp = ({ raw }: FastifyRequest) => raw.destroyed && !raw.complete
+
 const isInProgress = (details: unknown) => (details as { reason?: unknown } | undefined)?.reason === 'in_progress'
 
 const unreadable = { code: 'invalid', message: 'The request cannot be read.' } as const
+const cutOff = { code: 'invalid', message: 'The request was cut off.' } as const
 const late = { code: 'unavailable', message: 'This takes too long right now. Try again.' } as const
 /** Fastify's own refusals in our words. */
 const frameworkErrors: Record<string, { code: ErrorCode; message: string }> = {
@@ -219,6 +239,8 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
     door.route({
       method,
       url,
+      // HEAD is GET without the body, as every client and monitor expects.
+      exposeHeadRoute: true,
       handlerTimeout: 8_000,
       ...(route.perMinute === null ? {} : { config: { rateLimit: { max: route.perMinute, timeWindow: 60_000 } } }),
       handler: (request, reply) =>

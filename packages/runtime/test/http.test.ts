@@ -143,12 +143,14 @@ describe('a body', () => {
     expect(answer.status).toBe(415)
   })
 
-  test.each(['application/json', 'application/json; charset=utf-8', 'APPLICATION/JSON;charset="UTF-8"'])(
-    'of type %s is taken',
-    async (type) => {
-      expect((await post('{"counter":"typed well","note":"x"}', { 'content-type': type })).status).toBe(201)
-    },
-  )
+  test.each([
+    'application/json',
+    'application/json; charset=utf-8',
+    'application/json; charset=utf8',
+    'APPLICATION/JSON;charset="UTF-8"',
+  ])('of type %s is taken', async (type) => {
+    expect((await post('{"counter":"typed well","note":"x"}', { 'content-type': type })).status).toBe(201)
+  })
 
   test.each([
     ['a key that appears twice (A13)', '{"counter":"a","counter":"b","note":"x"}', 'duplicate_key'],
@@ -266,7 +268,6 @@ describe('a path', () => {
   test.each([
     '//v1/notes',
     '/v1//notes',
-    '/v1/notes/',
     '/v1/notes.',
     '/v1/%2e%2e/v1/notes',
     '/v1/../../etc/passwd',
@@ -289,8 +290,32 @@ describe('a path', () => {
   test('with another method says which it has: 405 with Allow', async () => {
     const answer = await world.call('DELETE', '/v1/notes')
     expect(answer).toMatchObject({ status: 405, body: { error: { code: 'method_not_allowed' } } })
-    expect(answer.headers.get('allow')).toBe('GET, POST')
-    expect((await world.call('PUT', `/v1/ops/counter/dead-letters/${randomUUIDv7()}`)).headers.get('allow')).toBe('GET')
+    expect(answer.headers.get('allow')).toBe('GET, HEAD, POST')
+    expect((await world.call('PUT', `/v1/ops/counter/dead-letters/${randomUUIDv7()}`)).headers.get('allow')).toBe('GET, HEAD')
+  })
+
+  test.each(['/v1/notes?counter=a%00b', '/v1/notes%00?counter=a', '/v1/%00', '/v1/ops/counter/dead-letters/%00', '/%00'])(
+    'with NUL, which no database holds, is a 400: %s',
+    async (path) => {
+      const answer = await world.call('GET', path)
+      expect(answer).toMatchObject({ status: 400, body: { error: { code: 'invalid' } } })
+    },
+  )
+
+  test('with a slash at its end is the same one', async () => {
+    expect((await world.call('GET', '/v1/notes/?counter=none')).body).toEqual({ notes: [] })
+    expect((await world.call('DELETE', '/v1/notes/')).status).toBe(405)
+  })
+
+  test('asked by HEAD answers as to GET, without the body', async () => {
+    const head = (path: string) =>
+      fetch(world.running.url + path, { method: 'HEAD', headers: { authorization: `Bearer ${world.key}` } })
+    const found = await head('/v1/notes?counter=none')
+    expect(found.status).toBe(200)
+    expect(found.headers.get('content-length')).toBe(String('{"notes":[]}'.length))
+    expect(await found.text()).toBe('')
+    expect((await head('/v1/notes')).status).toBe(400)
+    expect((await fetch(`${world.running.url}/v1/notes?counter=none`, { method: 'HEAD' })).status).toBe(401)
   })
 
   test('of the source documents answers like ours', async () => {

@@ -1,0 +1,23 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import pino from 'pino'
+import { expect, test } from 'vitest'
+import { openDoor } from './http.ts'
+
+test('a caller who hangs up in the middle of a request is no error of ours', async () => {
+  const lines: string[] = []
+  const log = pino({ level: 'info' }, { write: (line) => void lines.push(line) })
+  const door = await openDoor({ log, trustProxy: [], requestsPerMinute: 1_000 })
+  const ended = Promise.withResolvers<void>()
+  door.post('/', async () => ({}))
+  door.addHook('onError', async () => ended.resolve())
+  const url = new URL(await door.listen({ port: 0, host: '127.0.0.1' }))
+  const socket = connect(Number(url.port), '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write('POST / HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"a":')
+  await once(door.server, 'request')
+  socket.resetAndDestroy()
+  await ended.promise
+  await door.close()
+  expect(lines).toEqual([])
+})
