@@ -1,4 +1,5 @@
 export * from './define-event.ts'
+export * from './email-address.ts'
 export * from './entities/account.ts'
 export * from './entities/call.ts'
 export * from './entities/message.ts'

@@ -5,6 +5,7 @@ import { countTry, forgiveTry, personSubject } from './attempts.ts'
 import { commonPasswords } from './common-password-list.ts'
 import type { User } from './db/users.ts'
 import { organizationsOf } from './organizations-of.ts'
+import { tidyCode } from './rules/code.ts'
 import { normalPassword, type PasswordOwner, refusePassword } from './rules/password.ts'
 
 /** Any password that could be one: whether it may be chosen is another question. */
@@ -17,8 +18,8 @@ export const DeviceToken = TokenInput.optional().describe(
   'Of the sign-in before from this device: others’ wrong guesses then do not slow it down, and its session of before ends.',
 )
 
-/** Six digits of the authenticator app, or a recovery code. */
-export const CodeInput = z.string().trim().min(6).max(40)
+/** Six digits of the authenticator app, or a recovery code, however it was written down. */
+export const CodeInput = z.string().max(200).overwrite(tidyCode).min(6).max(40)
 
 /** Throws AppError `invalid` with the reason why nobody should choose this password. */
 export async function requireGoodPassword(app: App, password: string, person: PasswordOwner, field: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { Currency } from '@parley/contracts'
+import { Currency, EmailAddress } from '@parley/contracts'
 import { z } from 'zod'
 import {
   canonicalLocale,
@@ -22,7 +22,6 @@ export const Locale = z
   .refine((text) => canonicalLocale(text) !== undefined, 'must be a language tag, as fr-FR')
   .transform((text) => canonicalLocale(text) ?? text)
 const OrganizationCurrency = Currency.refine(isCurrency, 'must be an ISO 4217 currency')
-export const Email = z.email().max(254).toLowerCase()
 
 export const Phone = z
   .string()
@@ -65,9 +64,9 @@ export const OrganizationChange = z.strictObject({
   subdomain: optional(lower.refine(mayBeSubdomain, 'is not available')),
   website: optional(z.string().trim().max(2_048).refine(isWebsite, 'must be an http(s) address without a password')),
   contactName: optional(Line(200)),
-  contactEmail: optional(Email),
+  contactEmail: optional(EmailAddress),
   contactPhone: optional(Phone),
-  billingEmail: optional(Email),
+  billingEmail: optional(EmailAddress),
   address: optional(AddressFields),
   requireTwoFactor: z.boolean().optional().describe('Members act here only in sessions that were opened with a second factor.'),
   ai: z

@@ -1,4 +1,4 @@
-import { type ConnectionProvider, ExternalId } from '@parley/contracts'
+import { type ConnectionProvider, EmailAddress, ExternalId } from '@parley/contracts'
 import { z } from 'zod'
 import type { ConnectionSettings } from './db/connection-tables.ts'
 import type { ProviderFields } from './integration.ts'
@@ -173,7 +173,7 @@ export const providerFields = {
     type: 'email',
     capabilities: ['send_mail'],
     credentials: z.strictObject({ apiKey: secret('With the right to send mail.') }),
-    settings: z.strictObject({ baseUrl: baseUrl(defaultAddress.sendgrid), from: z.email().max(254).optional() }),
+    settings: z.strictObject({ baseUrl: baseUrl(defaultAddress.sendgrid), from: EmailAddress.optional() }),
     account: null,
     webhook: null,
     version: () => 'v3',

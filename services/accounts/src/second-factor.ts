@@ -1,10 +1,12 @@
 import { AppError, type Tx } from '@parley/runtime'
 import type { App } from './app.ts'
+import { countTry, returnTry } from './attempts.ts'
 import { takeRecoveryCode } from './db/recovery-codes.ts'
 import { openTotp } from './db/sealed-totp.ts'
+import type { Subject } from './db/sign-in-attempts.ts'
 import type { DB } from './db/types.ts'
 import { takeTotpStep, type User } from './db/users.ts'
-import { matchStep } from './totp.ts'
+import { isShownCode, matchStep } from './totp.ts'
 
 export const hasSecondFactor = (user: User): boolean => user.totpConfirmedAt !== null
 
@@ -22,6 +24,18 @@ export async function takeSecondFactor(
   const step = matchStep(openTotp(app.keys, user.userId, user.sealedTotp), code, now, lastStep)
   return step !== undefined && (await takeTotpStep(tx, user.userId, step)) ? 'totp' : undefined
 }
+
+/**
+ * Counts a try of a code before its outcome is known; throws AppError `too_many_requests`. A code that their app really showed is given
+ * back at once: who typed too slowly, or sent one twice, was not guessing.
+ */
+export async function countCodeTry(app: App, subjects: readonly Subject[], user: User, code: string): Promise<void> {
+  await countTry(app, subjects)
+  if (isFromTheirApp(app, user, code)) await returnTry(app, subjects)
+}
+
+export const isFromTheirApp = (app: App, { userId, sealedTotp }: User, code: string): boolean =>
+  sealedTotp !== null && isShownCode(openTotp(app.keys, userId, sealedTotp), code, app.now())
 
 /** Said only to who knows the password or holds the link. */
 export const secondFactorRequired = (): AppError =>

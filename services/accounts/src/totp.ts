@@ -22,17 +22,25 @@ export function totpCode(secret: Uint8Array, step: number, length = digits): str
 
 export const stepAt = (now: Date): number => Math.floor(now.getTime() / 1000 / stepSeconds)
 
+/** Whether the app showed this code just now or within the minute before: no guess, whether it is still good or not. */
+export function isShownCode(secret: Uint8Array, code: string, now: Date): boolean {
+  const current = stepAt(now)
+  return [current, current - 1, current - 2].some((step) => isCodeOf(secret, step, code))
+}
+
 /**
  * The step whose code this is: the current one only, so that a code lives thirty seconds (ASVS 5.0, 6.5.5). A clock that is wrong shows when the
  * app is set up, not when somebody has to get in. Not one that was taken before, nor any older one: a code is good once (RFC 6238, 5.2).
  * Undefined when it is none.
  */
 export function matchStep(secret: Uint8Array, code: string, now: Date, lastStep: number | null): number | undefined {
-  if (!/^\d{6}$/.test(code)) return undefined
   const current = stepAt(now)
   if (lastStep !== null && current <= lastStep) return undefined
-  return timingSafeEqual(Buffer.from(totpCode(secret, current)), Buffer.from(code)) ? current : undefined
+  return isCodeOf(secret, current, code) ? current : undefined
 }
+
+const isCodeOf = (secret: Uint8Array, step: number, code: string): boolean =>
+  /^\d{6}$/.test(code) && timingSafeEqual(Buffer.from(totpCode(secret, step)), Buffer.from(code))
 
 /** What an authenticator app scans. */
 export function otpauthUri(secret: Uint8Array, email: string, issuer: string): string {

@@ -163,6 +163,26 @@ describe('signing in with it', () => {
     expect((await people.signIn(person.email, { code })).status).toBe(429)
   })
 
+  test('is taken however it was written, and a right code that is no good any more is not counted as a guess', async () => {
+    const person = await joinWithSecondFactor()
+    const written = async (as: (code: string) => string) => people.signIn(person.email, { code: as(await person.code()) })
+    const spaced = (code: string) => `${code.slice(0, 3)} ${code.slice(3)}`
+    const arabic = (code: string) => code.replace(/\d/g, (digit) => String.fromCharCode(0x660 + Number(digit)))
+    for (const as of [spaced, (code: string) => spaced(code).replace(' ', '-'), arabic])
+      expect((await written(as)).status).toBe(200)
+    // Sent ten times, and typed half a minute late ten times: neither is a guess, and the eleventh is as free as the first.
+    const code = await person.code()
+    expect((await people.signIn(person.email, { code })).status).toBe(200)
+    const before = totpCode(person.secret, stepAt(appOf().now()) - 1)
+    for (const stale of [...Array<string>(10).fill(code), ...Array<string>(10).fill(before)]) {
+      expect(await people.signIn(person.email, { code: stale })).toMatchObject({
+        status: 401,
+        body: { error: { details: { reason: 'second_factor_wrong' } } },
+      })
+    }
+    expect((await people.signIn(person.email, { code: await person.code() })).status).toBe(200)
+  })
+
   test('is asked for by a link too, which stays good until the code is right', async () => {
     const person = await joinWithSecondFactor()
     const { requestToken, token } = await people.askLink(person.email)

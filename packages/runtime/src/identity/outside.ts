@@ -1,4 +1,4 @@
-import { Permission } from '@parley/contracts'
+import { EmailAddress, Permission } from '@parley/contracts'
 import { createRemoteJWKSet, customFetch, type JWTPayload, type RemoteJWKSet } from 'jose'
 import { z } from 'zod'
 import type { Asks } from '../bus-asks.ts'
@@ -49,7 +49,7 @@ export const askOutside = {
   question: z.object({
     issuer: z.string().max(512),
     subject: z.string().min(1).max(256),
-    email: z.email().max(320).nullable(),
+    email: EmailAddress.nullable(),
   }),
   reply: z
     .object({
@@ -153,7 +153,7 @@ function scopesIn(claim: unknown): readonly string[] {
 }
 
 function provenEmail(claims: Record<string, unknown>): string | null {
-  return claims['email_verified'] === true ? (z.email().max(320).safeParse(claims['email']).data ?? null) : null
+  return claims['email_verified'] === true ? (EmailAddress.safeParse(claims['email']).data ?? null) : null
 }
 
 function openKeys(jwksUri: string): RemoteJWKSet {

@@ -1,4 +1,4 @@
-import { installationId } from '@parley/contracts'
+import { EmailAddress, installationId } from '@parley/contracts'
 import { AppError } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
@@ -14,7 +14,6 @@ import { askForMail } from '../mail-request.ts'
 import { personOf } from '../manager.ts'
 import { normalPassword } from '../rules/password.ts'
 import { openSession, SignedIn, signedIn } from '../open-session.ts'
-import { Email } from '../organization-fields.ts'
 import { hashToken } from '../tokens.ts'
 import type { App } from '../app.ts'
 
@@ -97,7 +96,7 @@ export const changeEmail = route({
   summary: 'Ask to sign in with another e-mail address; it changes when the link that is sent there is followed.',
   scope: 'self',
   refuses: { not_found: 'There is no such person.' },
-  body: z.strictObject({ email: Email, password: PasswordInput.optional() }),
+  body: z.strictObject({ email: EmailAddress, password: PasswordInput.optional() }),
   reply: z.object({ message: z.string() }),
   status: 202,
   async run({ body, ...call }) {

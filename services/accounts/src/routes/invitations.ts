@@ -1,4 +1,4 @@
-import { Id, Permission, Role, Timestamp } from '@parley/contracts'
+import { EmailAddress, Id, Permission, Role, Timestamp } from '@parley/contracts'
 import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -8,7 +8,6 @@ import { findOrganization } from '../db/organizations.ts'
 import { acceptInvitation, invite, inviteAgain, noInvitation } from '../invite.ts'
 import { managerOf, personOf } from '../manager.ts'
 import { assertMayGive } from '../member-change.ts'
-import { Email } from '../organization-fields.ts'
 import { organizationTokenLength, readOrganizationToken } from '../organization-token.ts'
 import { holdsLink, invitationStatuses, statusOf } from '../rules/invitation.ts'
 
@@ -48,7 +47,7 @@ export const postInvitation = route({
     ],
   },
   body: z.strictObject({
-    email: Email,
+    email: EmailAddress,
     role: Role,
     permissions: z.array(Permission).max(100).default([]).describe('On top of the role’s.'),
     personalMessage: z

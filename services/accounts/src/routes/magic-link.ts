@@ -1,4 +1,4 @@
-import { Id, installationId } from '@parley/contracts'
+import { EmailAddress, Id, installationId } from '@parley/contracts'
 import { AppError } from '@parley/runtime'
 import { z } from 'zod'
 import { type App, route } from '../app.ts'
@@ -16,8 +16,7 @@ import { findUser, lockUser, updateUser } from '../db/users.ts'
 import { hashMailCode } from '../links.ts'
 import { askForMail } from '../mail-request.ts'
 import { chooseOrganization, endSessionBefore, openSession, SignedIn, signedIn } from '../open-session.ts'
-import { Email } from '../organization-fields.ts'
-import { hasSecondFactor, secondFactorRequired, secondFactorWrong, takeSecondFactor } from '../second-factor.ts'
+import { countCodeTry, hasSecondFactor, secondFactorRequired, secondFactorWrong, takeSecondFactor } from '../second-factor.ts'
 import { hashToken, newToken } from '../tokens.ts'
 
 /** One text for every reason, the wrong browser among them: whoever found a link learns nothing of it. */
@@ -31,7 +30,7 @@ export const askMagicLink = route({
   summary: 'Ask for a link that signs in without a password. The answer is the same for every address.',
   scope: 'public',
   perMinute: 20,
-  body: z.strictObject({ email: Email }),
+  body: z.strictObject({ email: EmailAddress }),
   reply: z.object({
     message: z.string(),
     requestToken: z.string().describe('Keep it: the link of the mail, or its code, opens only together with it.'),
@@ -76,7 +75,7 @@ export const redeemMagicLink = route({
     if (hasSecondFactor(user)) {
       // The link stays good: it is the code that is missing.
       if (body.code === undefined) throw secondFactorRequired()
-      await countTry(app, subjects)
+      await countCodeTry(app, subjects, user, body.code)
     }
     const actingFor = await chooseOrganization(app, user, body.organizationId)
     const where = { organizationId: actingFor ?? installationId, action }

@@ -1,9 +1,8 @@
-import { Id, installationId, Timestamp } from '@parley/contracts'
+import { EmailAddress, Id, installationId, Timestamp } from '@parley/contracts'
 import { AppError } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { listMails, openMailText } from '../db/mails.ts'
-import { Email } from '../organization-fields.ts'
 
 const MailView = z.object({
   mailId: Id,
@@ -26,7 +25,7 @@ export const getDevMail = route({
   summary: 'Mail that was sent, latest first, with its links: on a machine of one’s own only (ACCOUNTS_DEV_MAIL).',
   scope: 'ops:read',
   refuses: { not_found: 'Mail is not shown here.' },
-  query: z.strictObject({ to: Email.optional(), limit: z.coerce.number().int().min(1).max(100).default(20) }),
+  query: z.strictObject({ to: EmailAddress.optional(), limit: z.coerce.number().int().min(1).max(100).default(20) }),
   reply: z.object({ items: z.array(MailView) }),
   async run({ query, caller, app }) {
     if (!app.config.ACCOUNTS_DEV_MAIL) throw new AppError('not_found', 'Mail is not shown here.')

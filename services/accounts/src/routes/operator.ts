@@ -1,4 +1,4 @@
-import { Id, OrganizationRecord } from '@parley/contracts'
+import { EmailAddress, Id, OrganizationRecord } from '@parley/contracts'
 import { AppError, type Caller } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -11,7 +11,7 @@ import {
   updateOrganization,
 } from '../db/organizations.ts'
 import { findOrCreateUser } from '../db/users.ts'
-import { Email, Line, NewOrganizationFields } from '../organization-fields.ts'
+import { Line, NewOrganizationFields } from '../organization-fields.ts'
 
 const Reply = z.object({ ...OrganizationRecord.shape, created: z.boolean(), ownerId: Id.nullable() })
 
@@ -27,7 +27,7 @@ export const postOperatorOrganization = route({
   body: z.strictObject({
     ...NewOrganizationFields.shape,
     organizationId: Id.optional().describe('Left out: the organization that the operator’s key is for.'),
-    ownerEmail: Email.describe('A new person’s address counts as proved: the operator vouches for it.'),
+    ownerEmail: EmailAddress.describe('A new person’s address counts as proved: the operator vouches for it.'),
     ownerName: Line(200).optional(),
   }),
   reply: Reply,

@@ -1,4 +1,4 @@
-import { installationId } from '@parley/contracts'
+import { EmailAddress, installationId } from '@parley/contracts'
 import { AppError } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -11,7 +11,6 @@ import { findUser, lockUser, updateUser } from '../db/users.ts'
 import { tellSecurityChange } from '../links.ts'
 import { askForMail } from '../mail-request.ts'
 import { personOf } from '../manager.ts'
-import { Email } from '../organization-fields.ts'
 import { normalPassword } from '../rules/password.ts'
 import { hashToken, newToken } from '../tokens.ts'
 import { linkIsOver, requireLink } from './email-verification.ts'
@@ -22,7 +21,7 @@ export const askPasswordReset = route({
   summary: 'Ask for a link to choose a new password with. The answer is the same for every address.',
   scope: 'public',
   perMinute: 20,
-  body: z.strictObject({ email: Email }),
+  body: z.strictObject({ email: EmailAddress }),
   reply: z.object({ message: z.string() }),
   status: 202,
   async run({ body, ...call }) {

@@ -3,12 +3,12 @@ import { AppError } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { commitForAll } from '../as-installation.ts'
-import { codeSubject, countTry, forgiveTry } from '../attempts.ts'
+import { codeSubject, forgiveTry } from '../attempts.ts'
 import { CodeInput, PasswordInput, proveAgain } from '../credentials.ts'
 import { findUser, lockUser } from '../db/users.ts'
 import { personOf } from '../manager.ts'
 import { replaceSession, Tokens, tokensOf } from '../open-session.ts'
-import { hasSecondFactor, takeSecondFactor } from '../second-factor.ts'
+import { countCodeTry, hasSecondFactor, takeSecondFactor } from '../second-factor.ts'
 import { over, sessionOf } from './sessions.ts'
 
 const refused = (message: string, reason: string) => new AppError('forbidden', message, { details: { reason } })
@@ -36,7 +36,7 @@ export const reauthenticate = route({
     if (asksForCode && body.code === undefined)
       throw refused('Send the code of your authenticator app, or a recovery code, as well.', 'code_required')
     const subjects = [codeSubject(app, userId)]
-    if (asksForCode) await countTry(app, subjects)
+    if (asksForCode) await countCodeTry(app, subjects, user, body.code ?? '')
     const opened = await commitForAll(call, { action: 'POST /v1/auth/reauthenticate' }, async (tx, tools) => {
       const locked = await lockUser(tx, userId)
       if (locked === undefined || locked.status !== 'active' || locked.passwordHash !== user.passwordHash) throw over()

@@ -1,4 +1,4 @@
-import { Id, installationId } from '@parley/contracts'
+import { EmailAddress, Id, installationId } from '@parley/contracts'
 import { AppError } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -8,10 +8,9 @@ import { CodeInput, DeviceToken, PasswordInput, passwordOwner, requireGoodPasswo
 import { isKnownDevice } from '../db/known-devices.ts'
 import { findUserByEmail, lockUser, updateUser, type User } from '../db/users.ts'
 import { chooseOrganization, endSessionBefore, openSession, SignedIn, signedIn } from '../open-session.ts'
-import { Email } from '../organization-fields.ts'
 import { isOldHash } from '../passwords.ts'
 import { normalPassword } from '../rules/password.ts'
-import { hasSecondFactor, secondFactorRequired, secondFactorWrong, takeSecondFactor } from '../second-factor.ts'
+import { hasSecondFactor, isFromTheirApp, secondFactorRequired, secondFactorWrong, takeSecondFactor } from '../second-factor.ts'
 import { hashToken } from '../tokens.ts'
 
 /** How long a device that is not used stays known. */
@@ -33,7 +32,7 @@ export const signIn = route({
     forbidden: 'Choose a new password: send it as newPassword.',
   },
   body: z.strictObject({
-    email: Email,
+    email: EmailAddress,
     password: PasswordInput,
     code: CodeInput.optional().describe('Of the authenticator app, or a recovery code.'),
     deviceToken: DeviceToken,
@@ -96,6 +95,7 @@ export const signIn = route({
       })
     })
     if (opened === undefined) {
+      if (isFromTheirApp(app, user, body.code ?? '')) await returnTry(app, subjects)
       await noteRefused('wrong_code')
       throw secondFactorWrong()
     }

@@ -1,9 +1,10 @@
+import { EmailAddress } from '@parley/contracts'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { PasswordInput, requireGoodPassword } from '../credentials.ts'
 import { askForMail } from '../mail-request.ts'
 import { normalPassword } from '../rules/password.ts'
-import { Email, Line, Locale, Timezone } from '../organization-fields.ts'
+import { Line, Locale, Timezone } from '../organization-fields.ts'
 
 export const signUp = route({
   method: 'POST',
@@ -13,7 +14,7 @@ export const signUp = route({
   scope: 'public',
   perMinute: 20,
   body: z.strictObject({
-    email: Email,
+    email: EmailAddress,
     password: PasswordInput,
     name: Line(200).optional(),
     organizationName: Line(200).optional(),

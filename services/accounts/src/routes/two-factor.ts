@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { type App, route } from '../app.ts'
 import { commitForAll, type RouteCall } from '../as-installation.ts'
-import { countTry, forgiveTry, codeSubject } from '../attempts.ts'
+import { codeSubject, forgiveTry } from '../attempts.ts'
 import { CodeInput, PasswordInput, proveAgain } from '../credentials.ts'
 import { countRecoveryCodes, deleteRecoveryCodes, replaceRecoveryCodes } from '../db/recovery-codes.ts'
 import { openTotp, sealTotp } from '../db/sealed-totp.ts'
@@ -13,7 +13,7 @@ import { findUser, lockUser, updateUser, type User } from '../db/users.ts'
 import { tellSecurityChange } from '../links.ts'
 import { personOf } from '../manager.ts'
 import { replaceSession, Tokens, tokensOf } from '../open-session.ts'
-import { hasSecondFactor, takeSecondFactor } from '../second-factor.ts'
+import { countCodeTry, hasSecondFactor, takeSecondFactor } from '../second-factor.ts'
 import { base32, matchStep, otpauthUri } from '../totp.ts'
 
 const RecoveryCodes = z.object({
@@ -74,13 +74,16 @@ export const confirmTwoFactor = route({
   path: '/v1/me/two-factor/confirm',
   summary: 'Turn two-factor sign-in on with a code of the authenticator app; answers with the recovery codes.',
   scope: 'self',
-  refuses: { conflict: ['Begin two-factor sign-in first.', 'Two-factor sign-in is on already.'] },
+  refuses: {
+    not_found: 'There is no such person.',
+    conflict: ['Begin two-factor sign-in first.', 'Two-factor sign-in is on already.'],
+  },
   body: z.strictObject({ code: CodeInput }),
   reply: RecoveryCodes,
   async run({ body, caller, app, commit }) {
     const userId = personOf(caller)
     const subjects = [codeSubject(app, userId)]
-    await countTry(app, subjects)
+    await countCodeTry(app, subjects, await requireUser(app, userId), body.code)
     const recoveryCodes = await commit(async (tx, tools) => {
       const user = await lockUser(tx, userId)
       if (user === undefined || user.sealedTotp === null) throw new AppError('conflict', 'Begin two-factor sign-in first.')
@@ -117,7 +120,7 @@ export const disableTwoFactor = route({
     if (!hasSecondFactor(user)) throw notOn()
     await proveAgain(app, caller, user, body.password)
     const subjects = [codeSubject(app, user.userId)]
-    await countTry(app, subjects)
+    await countCodeTry(app, subjects, user, body.code)
     const opened = await commit(async (tx, tools) => {
       const locked = await requireCode(app, tx, user.userId, body.code)
       await updateUser(tx, user.userId, { sealedTotp: null, totpConfirmedAt: null, totpLastStep: null })
@@ -166,7 +169,7 @@ export const renewRecoveryCodes = route({
     if (!hasSecondFactor(user)) throw notOn()
     await proveAgain(app, caller, user, body.password)
     const subjects = [codeSubject(app, user.userId)]
-    await countTry(app, subjects)
+    await countCodeTry(app, subjects, user, body.code)
     const recoveryCodes = await commit(async (tx, { audit }) => {
       await requireCode(app, tx, user.userId, body.code)
       audit({ resourceType: 'two_factor', resourceId: user.userId, before: null, after: { recoveryCodes: 'renewed' } })
