@@ -40,6 +40,7 @@ interface PodSpec {
 interface Manifest {
   kind: string
   metadata: { name: string }
+  data?: Record<string, string>
   spec?: {
     template?: { spec: PodSpec }
     selector?: { matchLabels?: Record<string, string> }
@@ -93,7 +94,8 @@ function workloadProblems({ kind, metadata, spec }: Manifest): string[] {
   return problems
 }
 
-const isPinned = (image: string) => /[^/]:[\w.-]+$|@sha256:/.test(image) && !image.endsWith(':latest')
+/** To the patch: `postgres:18` is another program tomorrow. Postgres has two numbers, the others three. */
+const isPinned = (image: string) => /@sha256:[0-9a-f]{64}$|(?:^|\/)postgres:\d+\.\d+$|[^/]:v?\d+\.\d+\.\d+[\w.-]*$/.test(image)
 
 /** Which object a service lacks. */
 function absences(manifests: readonly Manifest[], kinds: readonly string[], wanted = names): string[] {
@@ -134,6 +136,8 @@ describe('every workload', () => {
     ['capabilities.drop: [ALL]', (_, container) => delete container.securityContext?.capabilities],
     ['allowPrivilegeEscalation: false', (_, container) => delete container.securityContext?.allowPrivilegeEscalation],
     ['a pinned image', (_, container) => (container.image = 'parley-inbox:latest')],
+    ['a pinned image', (_, container) => (container.image = 'nats:2.12-alpine')],
+    ['a pinned image', (_, container) => (container.image = 'postgres:18')],
     ['a pinned image', (_, container) => (container.image = 'registry:5000/parley-inbox')],
   ])('without %s is caught', (what, spoil) => {
     const deployment = structuredClone(base.find(({ kind }) => kind === 'Deployment'))
@@ -204,7 +208,43 @@ describe('path prefixes', () => {
   })
 })
 
+test('the image is built on a pinned Node', () => {
+  expect(isPinned(/^ARG NODE_IMAGE=(.+)$/m.exec(read('infra/Dockerfile'))?.[1] ?? '')).toBe(true)
+})
+
+describe('the settings of the cluster', () => {
+  const settings = (name: string) => base.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name)?.data ?? {}
+
+  test('say which proxies are believed, so that not all callers are one address', () => {
+    expect(settings('parley')['TRUST_PROXY']).toMatch(/^[\d./,a-f:]+$/)
+  })
+
+  test('say where links in mail lead', () => {
+    expect(settings('parley-accounts')['ACCOUNTS_PUBLIC_URL']).toMatch(/^https:/)
+  })
+})
+
 describe('the network', () => {
+  /** The ports on which a service may reach the internet. */
+  const reachedBy = (name: string) =>
+    base
+      .filter(({ kind, spec }) => kind === 'NetworkPolicy' && selects(spec?.podSelector, name))
+      .flatMap(({ spec }) => spec?.egress ?? [])
+      .filter((rule) => JSON.stringify(rule).includes('0.0.0.0/0'))
+      .flatMap((rule) => (rule as { ports: { port: number }[] }).ports.map(({ port }) => port))
+      .toSorted((a, b) => a - b)
+  const selects = (selector: object | undefined, name: string) => JSON.stringify(selector ?? {}).includes(`"${name}"`)
+
+  test('lets each service reach what it speaks with outside, and nothing else', () => {
+    expect(Object.fromEntries(names.map((name) => [name, reachedBy(name)]))).toEqual({
+      accounts: [443, 465, 587],
+      agents: [443],
+      inbox: [],
+      ingest: [443],
+      notifier: [443],
+    })
+  })
+
   test('is closed to everybody and in both directions, unless a policy opens it', () => {
     const closed = base.filter(({ kind }) => kind === 'NetworkPolicy').find(({ metadata }) => metadata.name === 'default-deny')
     expect(closed?.spec).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] })
@@ -257,6 +297,8 @@ describe('compose.yaml', () => {
     environment?: Record<string, string>
     read_only?: boolean
     cap_drop?: string[]
+    cap_add?: string[]
+    security_opt?: string[]
     stop_grace_period?: string
     ports?: string[]
   }
@@ -298,5 +340,31 @@ describe('compose.yaml', () => {
   test('pins every image', () => {
     const images = Object.values(compose.services).map(({ image }) => image ?? '')
     expect(images.filter((image) => !isPinned(image))).toEqual([])
+  })
+
+  test('gives no container more than it needs', () => {
+    const soft = Object.entries(compose.services).filter(
+      ([, { read_only, cap_drop, security_opt }]) =>
+        read_only !== true || !cap_drop?.includes('ALL') || !security_opt?.includes('no-new-privileges:true'),
+    )
+    expect(soft.map(([name]) => name)).toEqual([])
+    const given = Object.values(compose.services).flatMap(({ cap_add = [] }) => cap_add)
+    expect(new Set(given)).toEqual(new Set(['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID', 'NET_BIND_SERVICE']))
+  })
+
+  test('has no password that everybody knows, and the guide makes each one that it asks for', () => {
+    const text = read('compose.yaml')
+    expect([...text.matchAll(/\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*):-[^}]+\}/g)].map(([, name]) => name)).toEqual([])
+    const asked = [...text.matchAll(/\$\{(\w+):\?/g)].map(([, name = '']) => name)
+    const recipe = /```sh\n(for name in POSTGRES[\s\S]*?)```/.exec(read('docs/operations.md'))?.[1] ?? ''
+    const loops = [
+      ...recipe.matchAll(
+        /for name in ([A-Z ]+); do echo "(\w*)\$\{name\}(\w*)=|for name in ([A-Z ]+); do echo "(\w+)\$\{name\}=/g,
+      ),
+    ]
+    const made = loops.flatMap(([, some, before = '', after = '', others, prefix = '']) =>
+      (some ?? others ?? '').split(' ').map((name) => (some === undefined ? `${prefix}${name}` : `${before}${name}${after}`)),
+    )
+    expect(asked.filter((name) => !made.includes(name) && !recipe.includes(`${name}=`))).toEqual([])
   })
 })

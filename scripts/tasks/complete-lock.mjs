@@ -1,6 +1,7 @@
 // Completes package-lock.json after `npm install`: a registry mirror that does not carry the optional packages of other platforms
 // makes npm leave them out of the lock, and `npm ci` then refuses the lock on every machine. They are entered here by what their
-// parents pin, without a checksum, because none can be had; a machine of such a platform downloads them as any other package.
+// parents pin, with the checksum that the registry gives: a package without one could be swapped on the way.
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -59,6 +60,13 @@ for (const [from, entry] of Object.entries(lock.packages)) {
     }
     added++
   }
+}
+for (const [path, entry] of Object.entries(lock.packages)) {
+  if (!path.includes('node_modules/') || entry.link || entry.integrity) continue
+  const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
+  const view = execFileSync('npm', ['view', `${name}@${entry.version}`, 'dist.integrity'], { encoding: 'utf8', timeout: 60_000 })
+  if (!view.startsWith('sha512-')) throw new Error(`The registry gives no checksum of ${name}@${entry.version}.`)
+  entry.integrity = view.trim()
 }
 lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1)))
 writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`)

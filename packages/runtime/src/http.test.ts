@@ -4,6 +4,21 @@ import pino from 'pino'
 import { expect, test } from 'vitest'
 import { openDoor } from './http.ts'
 
+test.each([
+  ['', 1],
+  ['127.0.0.0/8', 0],
+])('a proxy that TRUST_PROXY (%j) does not name is told of in the log, once for many calls', async (trusted, times) => {
+  const lines: string[] = []
+  const log = pino({ level: 'info' }, { write: (line) => void lines.push(line) })
+  const door = await openDoor({ log, trustProxy: trusted === '' ? [] : [trusted], requestsPerMinute: 1_000 })
+  door.get('/', async ({ ip }) => ({ ip }))
+  const url = await door.listen({ port: 0, host: '127.0.0.1' })
+  for (let call = 0; call < 3; call++) await fetch(url, { headers: { 'x-forwarded-for': '203.0.113.7' } })
+  await fetch(url)
+  await door.close()
+  expect(lines.filter((line) => line.includes('TRUST_PROXY'))).toHaveLength(times)
+})
+
 test('a caller who hangs up in the middle of a request is no error of ours', async () => {
   const lines: string[] = []
   const log = pino({ level: 'info' }, { write: (line) => void lines.push(line) })

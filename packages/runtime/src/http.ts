@@ -17,6 +17,7 @@ import { AppError, classify, describe, type ErrorCode, errorStatus } from './err
 import type { Idempotency } from './idempotency.ts'
 import { idempotencyKeyIn } from './idempotency-key.ts'
 import type { Logger } from './log.ts'
+import { createSeldom } from './seldom.ts'
 import { currentTraceparent, inSpan, meters, SpanKind } from './telemetry.ts'
 import type { Authenticate, Caller, CommitFn, ReadFn, Route } from './types.ts'
 import type { Call } from './unit.ts'
@@ -85,8 +86,11 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
         : new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request)}.`)
     answerError(problem, request, reply, options.log)
   })
+  const unknownProxies = createSeldom({ everyMs: 600_000 })
   door.addHook('onRequest', async (request, reply) => {
     keepAddress(request)
+    if (isOfUnknownProxy(request) && unknownProxies.isDue('proxy'))
+      options.log.warn({ peer: request.ip }, 'a proxy calls that TRUST_PROXY does not name: all its callers count as one address')
     refuseUnlessOneHost(request, reply)
     refuseNul(request)
   })
@@ -117,6 +121,10 @@ function keepAddress(request: FastifyRequest): void {
   if (ip === undefined) throw new AppError(cutOff.code, cutOff.message)
   Object.defineProperty(request, 'ip', { value: ip })
 }
+
+/** A peer that is not believed says whom it speaks for. A stranger may do that too, so it is said seldom. */
+const isOfUnknownProxy = ({ headers, ip, raw }: FastifyRequest) =>
+  headers['x-forwarded-for'] !== undefined && ip === raw.socket.remoteAddress
 
 /** Postgres holds no NUL, so nothing that we know by a text can have one: said here, once for every path and query. */
 function refuseNul(request: FastifyRequest): void {
