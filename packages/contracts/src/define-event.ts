@@ -115,6 +115,9 @@ export class ContractError extends Error {
   override name = 'ContractError'
 }
 
+/** Why an event cannot be stated: no subject can hold its key, so no relay could ever publish it. */
+export class UnfitKey extends ContractError {}
+
 /** Parses a wire envelope and its data against the declared contract. Throws ContractError naming the field. */
 export function fromEnvelope(input: unknown): Event {
   const envelope = Envelope.safeParse(input)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { fitsKey, keyProblem } from './lanes.ts'
 
 /** A UUID as text. Ids of ours are UUIDv7: they sort by creation time. */
 export const Id = z.uuid()
@@ -9,6 +10,9 @@ export type Id = z.infer<typeof Id>
  * (providers.md §3); bounded, because it becomes part of unique keys and subjects.
  */
 export const ExternalId = z.string().min(1).max(256)
+
+/** An outside id that events are ordered by: it fits a subject, however many bytes its letters take there. */
+export const KeyId = ExternalId.refine(fitsKey, keyProblem)
 
 /** A moment, ISO 8601 in UTC with milliseconds. */
 export const Timestamp = z.iso.datetime()

@@ -1,5 +1,5 @@
-import type { NatsConnection } from '@nats-io/transport-node'
-import { describe } from './errors.ts'
+import { errors, type NatsConnection } from '@nats-io/transport-node'
+import { BrokerAway, describe } from './errors.ts'
 import type { Logger } from './log.ts'
 
 /** The connection as those see it who wait for an answer over it. */
@@ -13,6 +13,16 @@ export interface Line {
    */
   unlessLost<T>(ask: () => Promise<T>): Promise<T>
 }
+
+/** What the client throws when nobody answers. */
+const silences = [
+  errors.TimeoutError,
+  errors.NoRespondersError,
+  errors.RequestError,
+  errors.ClosedConnectionError,
+  errors.DrainingConnectionError,
+  errors.ConnectionError,
+]
 
 export function watchLine(nc: NatsConnection, log: Logger, onBack: () => void): Line {
   const listeners = new Set<() => void>()
@@ -37,12 +47,15 @@ export function watchLine(nc: NatsConnection, log: Logger, onBack: () => void): 
     isUp: () => isUp,
     onLost: (listener) => listeners.add(listener),
     async unlessLost(ask) {
-      if (!isUp) throw new Error('The broker is away.')
+      if (!isUp) throw new BrokerAway('The broker is away.')
       const { promise: lost, reject } = Promise.withResolvers<never>()
-      const listener = () => reject(new Error('The connection to the broker was lost.'))
+      const listener = () => reject(new BrokerAway('The connection to the broker was lost.'))
       listeners.add(listener)
       try {
         return await Promise.race([ask(), lost])
+      } catch (error) {
+        if (!silences.some((silence) => error instanceof silence)) throw error
+        throw new BrokerAway('The broker did not answer.', { cause: error })
       } finally {
         listeners.delete(listener)
       }

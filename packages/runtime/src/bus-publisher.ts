@@ -1,6 +1,6 @@
-import { headers, type NatsConnection } from '@nats-io/transport-node'
+import { errors, headers, type NatsConnection } from '@nats-io/transport-node'
 import type { Line } from './bus-line.ts'
-import { describe } from './errors.ts'
+import { BrokerAway, describe } from './errors.ts'
 
 /**
  * Resolves once the broker has stored the event (fsynced). Rejects within 5 s; the outcome is then unknown, so publish again with the
@@ -9,9 +9,17 @@ import { describe } from './errors.ts'
 export type Publish = (subject: string, id: string, payload: string) => Promise<void>
 
 /** Why the broker did not say that it stored an event: it may have, so the same id is published again. */
-class PublishFailed extends Error {
+class PublishFailed extends BrokerAway {
   override name = 'PublishFailed'
 }
+
+/** No try will ever store this event: it is too large for the broker, or no subject can carry its key. Others are not concerned. */
+export class Unpublishable extends Error {
+  override name = 'Unpublishable'
+}
+
+/** What the broker says of a message that is larger than its stream takes. */
+const tooLargeForStream = 10054
 
 const publishTimeoutMs = 5_000
 
@@ -28,25 +36,24 @@ export function openPublisher(
   const waiting = new Map<string, { since: number; resolve(): void; reject(error: Error): void }>()
   let serial = 0
 
-  function settle(token: string, problem: string | undefined): void {
+  function settle(token: string, failure: Error | undefined): void {
     const entry = waiting.get(token)
     if (!entry) return
     waiting.delete(token)
-    if (problem === undefined) entry.resolve()
-    else entry.reject(new PublishFailed(problem))
+    if (failure === undefined) entry.resolve()
+    else entry.reject(failure)
   }
 
   nc.subscribe(`${inbox}.*`, {
     callback: (error, message) => {
       if (error) return
       const token = message.subject.slice(inbox.length + 1)
-      if (message.headers?.code === 503) return settle(token, 'There is no stream for this event.')
-      const answer = message.json<{ stream?: string; seq?: number; error?: { description?: string } }>()
+      if (message.headers?.code === 503) return settle(token, new PublishFailed('There is no stream for this event.'))
+      const answer = message.json<{ stream?: string; seq?: number; error?: { err_code?: number; description?: string } }>()
       if (answer.seq) onStored(answer.seq)
-      settle(
-        token,
-        answer.error || !answer.seq ? `The broker refused it: ${answer.error?.description ?? 'no sequence'}` : undefined,
-      )
+      if (answer.seq && !answer.error) return settle(token, undefined)
+      const problem = `The broker refused it: ${answer.error?.description ?? 'no sequence'}`
+      settle(token, answer.error?.err_code === tooLargeForStream ? new Unpublishable(problem) : new PublishFailed(problem))
     },
   })
   // Map keeps insertion order: the first that is not late ends the look.
@@ -54,12 +61,12 @@ export function openPublisher(
     const late = performance.now() - publishTimeoutMs
     for (const [token, entry] of waiting) {
       if (entry.since > late) return
-      settle(token, 'The broker did not answer in time.')
+      settle(token, new PublishFailed('The broker did not answer in time.'))
     }
   }, 250)
   watch.unref()
   const failAll = (problem: string) => {
-    for (const token of waiting.keys()) settle(token, problem)
+    for (const token of waiting.keys()) settle(token, new PublishFailed(problem))
   }
   line.onLost(() => failAll('The connection to the broker was lost.'))
   void nc.closed().then(() => {
@@ -78,7 +85,10 @@ export function openPublisher(
       try {
         nc.publish(subject, payload, { reply: `${inbox}.${token}`, headers: meta })
       } catch (error) {
-        settle(token, describe(error).message)
+        // What the client itself will not send: a subject that is none, or more bytes than the broker takes.
+        const { name, message } = describe(error)
+        const refused = error instanceof errors.InvalidSubjectError || error instanceof errors.InvalidArgumentError
+        settle(token, refused ? new Unpublishable(message) : new PublishFailed(`${name}: ${message}`))
       }
     })
 }

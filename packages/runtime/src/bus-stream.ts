@@ -1,4 +1,4 @@
-import { encodeToken } from '@parley/contracts'
+import { subjectOn } from '@parley/contracts'
 import {
   DiscardPolicy,
   JetStreamApiCodes,
@@ -97,7 +97,7 @@ export function ownUpkeep(nc: NatsConnection, jsm: JetStreamManager, settings: S
     },
     ensureCounters: () => ensureCountersStream(jsm, root, settings.replicas),
     async erase({ lane, type, organizationId, key }, from) {
-      const subject = `${root}.${lane}.${type}.${encodeToken(organizationId)}.${encodeToken(key)}`
+      const subject = subjectOn(root, lane, type, organizationId, key)
       let next = from
       for (let erased = 0; ; erased++) {
         if (erased === erasedAtOnce) return { erased, next }

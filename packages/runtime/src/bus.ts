@@ -1,3 +1,4 @@
+import { fitsKey } from '@parley/contracts'
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { type Asks, openAsks } from './bus-asks.ts'
@@ -108,6 +109,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     },
     async eraseKey(lane, types, organizationId, key) {
       let erased = 0
+      // No event of such a key was ever published.
+      if (!fitsKey(key)) return erased
       for (const type of types) {
         for (let from: number | null = 1; from !== null; ) {
           const some = await upkeep.erase({ lane, type, organizationId, key }, from)

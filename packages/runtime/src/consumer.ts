@@ -2,7 +2,7 @@ import type { Bus } from './bus.ts'
 import { crashPoint } from './crash.ts'
 import type { Database, Session } from './db.ts'
 import { parkEvent, recordPoison } from './dead-letters.ts'
-import { classify, describe } from './errors.ts'
+import { classify, describe, isOurTrouble } from './errors.ts'
 import type { JobInserter } from './job-insert.ts'
 import { type HeldLane, LanesLost, startLeases } from './leases.ts'
 import { type LaneItem, readItem } from './lane-item.ts'
@@ -49,11 +49,16 @@ const groupsAtOnce = 4
 /** Lanes that one group takes at least: below that a transaction costs more than it shares. */
 const lanesPerGroup = 4
 const outagePauseMs = 500
+/** Lanes whose next event met trouble of its own that run at once, each in a group of its own: it holds nobody else's up. */
+const troubledAtOnce = 2
+/** So long a lane waits for a lock or a slow statement; then the key waits aside, with nothing counted, and the others go on. */
+const troublePatienceMs = 60_000
 
 /**
  * Hears a service's events. Whatever waits in the held lanes, up to 64 events, is committed in one transaction together with the
  * lanes' new positions. A group that throws is rolled back and run event by event; an event that still throws is put aside with
- * its key, and the lane goes on. When our own infrastructure is away, nothing is counted and everything waits where it is.
+ * its key, and the lane goes on. When our own infrastructure is away, nothing is counted and everything waits where it is; when
+ * something of ours stands in the way of one event, its lane waits.
  */
 export function startConsumer(options: ConsumerOptions): Consumer {
   const { serviceName, database, log } = options
@@ -66,6 +71,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   const types = [...new Set(options.handlers.map((handler) => handler.event.type))]
   let stopping = false
   let groups = 0
+  let troubled = 0
   let outageUntil = 0
   /** Whoever lets events wait for each other handles them in one group. */
   const mostGroups = options.gatherMs > 0 ? 1 : groupsAtOnce
@@ -82,7 +88,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       unit.flush(session, options.inserter)
     },
   })
-  const leases = startLeases({ ...options, types, onTaken: (lanes) => parked.remember(lanes), onMessage: gather })
+  const leases = startLeases({ ...options, types, parkedOf: parked.of, onMessage: gather })
   const stopGauges = gauges(serviceName, leases.held, parked.count)
 
   /** Starts groups, now or when what comes meanwhile has had its time to join them. */
@@ -98,27 +104,37 @@ export function startConsumer(options: ConsumerOptions): Consumer {
 
   function schedule(): void {
     if (stopping || performance.now() < outageUntil) return
-    while (groups < mostGroups) {
-      const ready = [...leases.held.values()].filter(
-        (lane) => !lane.busy && !lane.reserved && !lane.releasing && lane.buffer.length > 0,
-      )
-      // Shared out, so that a full house keeps every group busy, and few events still share one transaction.
-      const part = ready.slice(0, Math.max(lanesPerGroup, Math.ceil(ready.length / (mostGroups - groups))))
-      const items: LaneItem[] = []
-      for (const lane of part) {
-        if (items.length >= largestGroup) break
-        lane.busy = true
-        for (const message of lane.buffer.splice(0, largestGroup - items.length)) items.push(readItem(lane, message))
-        lane.reader.resume()
-      }
-      if (items.length === 0) return
-      groups++
-      void runGroup(items).finally(() => {
-        groups--
-        for (const lane of new Set(items.map((item) => item.lane))) lane.busy = false
-        gather()
-      })
+    for (const lane of leases.held.values()) {
+      if (troubled >= troubledAtOnce) break
+      if (lane.trouble === undefined || !isReady(lane) || performance.now() < lane.trouble.until) continue
+      troubled++
+      begin([lane], () => troubled--)
     }
+    while (groups < mostGroups) {
+      const ready = [...leases.held.values()].filter((lane) => lane.trouble === undefined && isReady(lane))
+      if (ready.length === 0) return
+      // Shared out, so that a full house keeps every group busy, and few events still share one transaction.
+      groups++
+      begin(ready.slice(0, Math.max(lanesPerGroup, Math.ceil(ready.length / (mostGroups - groups + 1)))), () => groups--)
+    }
+  }
+
+  const isReady = (lane: HeldLane) => !lane.busy && !lane.reserved && !lane.releasing && lane.buffer.length > 0
+
+  /** Handles what waits in these lanes, as much as one group takes. */
+  function begin(lanes: readonly HeldLane[], ended: () => void): void {
+    const items: LaneItem[] = []
+    for (const lane of lanes) {
+      if (items.length >= largestGroup) break
+      lane.busy = true
+      for (const message of lane.buffer.splice(0, largestGroup - items.length)) items.push(readItem(lane, message))
+      lane.reader.resume()
+    }
+    void runGroup(items).finally(() => {
+      ended()
+      for (const lane of new Set(items.map((item) => item.lane))) lane.busy = false
+      gather()
+    })
   }
 
   /** Runs something between two groups of a lane. */
@@ -154,17 +170,19 @@ export function startConsumer(options: ConsumerOptions): Consumer {
         for (const handler of handlers) await oneHandler(item, handler, handler === handlers.at(-1))
       } catch (error) {
         if (error instanceof LanesLost) return
-        return waitOut(items.slice(index), error)
+        if (classify(error) === 'outage') return waitOut(items.slice(index), error)
+        return waitInLane(item.lane, items.slice(index), error)
       }
     }
   }
 
-  /** Throws only LanesLost and what is our own infrastructure's fault; the handler's own failure puts the event aside. */
+  /** Throws only LanesLost and what is our own trouble; the handler's own failure puts the event aside. */
   async function oneHandler(item: LaneItem, handler: AnyHandler, isLast: boolean): Promise<void> {
     try {
       await commitItems([item], handler, isLast)
     } catch (error) {
-      if (error instanceof LanesLost || classify(error) === 'outage') throw error
+      if (error instanceof LanesLost) throw error
+      if (isOurTrouble(classify(error)) && !isLongTroubled(item.lane, error)) throw error
       await setAside(item, handler, error, isLast)
     }
   }
@@ -175,19 +193,38 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   }
 
   function notePositions(items: LaneItem[], isLast: boolean): void {
-    for (const [lane, position] of positionsAfter(items, isLast)) lane.position = Math.max(lane.position, position)
+    for (const [lane, position] of positionsAfter(items, isLast)) {
+      lane.position = Math.max(lane.position, position)
+      lane.trouble = undefined
+    }
+  }
+
+  /** Something in the way of one event has been so for longer than everybody behind it can be asked to wait. */
+  function isLongTroubled({ trouble }: HeldLane, error: unknown): boolean {
+    return classify(error) === 'contention' && trouble !== undefined && performance.now() - trouble.since > troublePatienceMs
   }
 
   /** Puts events back in front of their lanes until the database answers again. */
   function waitOut(items: LaneItem[], error: unknown): void {
     log.warn({ err: describe(error) }, 'events wait: the database is away')
     outageUntil = performance.now() + outagePauseMs
-    for (const lane of new Set(items.map((item) => item.lane))) {
-      lane.buffer.unshift(
-        ...items.filter((item) => item.lane === lane && item.message.sequence > lane.position).map((item) => item.message),
-      )
-    }
+    for (const lane of new Set(items.map((item) => item.lane))) putBack(lane, items)
     setTimeout(schedule, outagePauseMs + 50)
+  }
+
+  /** Puts a lane's events back in front of it, until what stood in the way of the first is gone; other lanes go on. */
+  function waitInLane(lane: HeldLane, items: LaneItem[], error: unknown): void {
+    log.warn({ err: describe(error), lane: lane.lane }, 'the events of a lane wait: something else holds what the first needs')
+    const now = performance.now()
+    lane.trouble = { since: lane.trouble?.since ?? now, until: now + outagePauseMs }
+    putBack(lane, items)
+    setTimeout(schedule, outagePauseMs + 10)
+  }
+
+  function putBack(lane: HeldLane, items: LaneItem[]): void {
+    lane.buffer.unshift(
+      ...items.filter((item) => item.lane === lane && item.message.sequence > lane.position).map((item) => item.message),
+    )
   }
 
   /** One transaction for all items, or for one handler of one item. */
@@ -227,28 +264,23 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     options.onCommitted(unit)
   }
 
-  /** Marks (handler, event) as handled; answers those to be run: the new ones, and those whose key is parked (they join it). */
+  /** Marks (handler, event) as handled; answers those that are new. An event whose key is parked is among them: it joins it. */
   async function claim(session: Session<never>, items: LaneItem[], only: AnyHandler | undefined): Promise<Set<string>> {
-    const toRun = new Set<string>()
     const ids: string[] = []
     const names: string[] = []
     for (const { event } of items) {
       if (!event) continue
       for (const handler of only ? [only] : handlersOf(event)) {
-        if (parked.has(handler.name, event)) toRun.add(`${event.id}|${handler.name}`)
-        else {
-          ids.push(event.id)
-          names.push(handler.name)
-        }
+        ids.push(event.id)
+        names.push(handler.name)
       }
     }
-    if (ids.length === 0) return toRun
+    if (ids.length === 0) return new Set()
     const claimed = await session.query<{ event_id: string; handler: string }>(
       `insert into handled (event_id, handler) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing returning event_id, handler`,
       [ids, names],
     )
-    for (const row of claimed) toRun.add(`${row.event_id}|${row.handler}`)
-    return toRun
+    return new Set(claimed.map((row) => `${row.event_id}|${row.handler}`))
   }
 
   async function runHandler(
@@ -258,7 +290,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     event: Event,
     handler: AnyHandler,
   ): Promise<string> {
-    if (!parked.has(handler.name, event)) {
+    if (!parked.has(item.lane, handler.name, event)) {
       await invoke(session, unit, event, handler)
       return 'done'
     }
@@ -308,7 +340,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
         state: next.dead ? 'dead' : 'retrying',
         error: describe(error),
         errorClass,
-        attempts: 1,
+        attempts: isOurTrouble(errorClass) ? 0 : 1,
         delayMs: next.dead ? 0 : next.delayMs,
       })
       leases.movePositions(session, positionsAfter([item], isLast))
@@ -320,7 +352,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       meters.deadLetters().add(1, { service: serviceName, handler: handler.name })
       log.error(about, 'an event was given up')
     } else {
-      parked.add(handler.name, event, next.delayMs)
+      parked.add(item.lane, handler.name, event, next.delayMs)
       log[errorClass === 'retry' ? 'warn' : 'error'](about, 'an event is put aside and tried again')
     }
   }
@@ -329,7 +361,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     held: () => [...leases.held.keys()],
     retryNow: () => parked.retryNow(),
     async idle() {
-      if (groups > 0 || !parked.empty()) return false
+      if (groups + troubled > 0 || !parked.empty()) return false
       const lanes = [...leases.held.values()]
       if (lanes.some((lane) => lane.busy || lane.buffer.length > 0)) return false
       // What is published but not yet here would be missed by a look at our own buffers.
@@ -342,7 +374,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       clearTimeout(gathering)
       await parked.stop()
       await leases.stop()
-      while (groups > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      while (groups + troubled > 0) await new Promise((resolve) => setTimeout(resolve, 5))
       for (const stopGauge of stopGauges) stopGauge()
     },
   }

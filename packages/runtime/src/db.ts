@@ -10,7 +10,7 @@ import {
 import type { Writable } from 'node:stream'
 import pg from 'pg'
 import { NamesPlugin, SqlCompiler } from './compile-sql.ts'
-import { classify } from './errors.ts'
+import { AppError, classify } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Tx } from './types.ts'
 
@@ -249,7 +249,7 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
     }
     /** Gives the connection back; one that is no good any more is closed. */
     async function ended(error?: unknown): Promise<void> {
-      if (error !== undefined && classify(error) === 'outage') broken ??= error as Error
+      if (error !== undefined && !(error instanceof AppError) && classify(error) === 'outage') broken ??= error as Error
       if (error !== undefined && !broken) {
         await client.query('rollback').catch((failure: Error) => {
           broken = failure

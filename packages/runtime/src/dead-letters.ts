@@ -1,7 +1,7 @@
 import { type Event, findEvent } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Session } from './db.ts'
-import type { ErrorClass } from './errors.ts'
+import { type ErrorClass, isOurTrouble } from './errors.ts'
 import { looseEnvelope } from './lane-item.ts'
 import type { Logger } from './log.ts'
 import { describe } from './errors.ts'
@@ -31,8 +31,15 @@ export interface ParkedEvent {
   delayMs: number
 }
 
-/** Puts an event aside in the open transaction of its organization, so that its lane can go on without losing it. */
+/**
+ * Puts an event aside in the open transaction of its organization, so that its lane can go on without losing it. From here on it counts
+ * as handled: should the stream bring it again, what became of it stands here.
+ */
 export async function parkEvent(session: Session<never>, parked: ParkedEvent): Promise<void> {
+  session.send(`insert into handled (event_id, handler) values ($1, $2) on conflict do nothing`, [
+    parked.event.id,
+    parked.handler,
+  ])
   await session.query(
     `insert into dead_letters (id, organization_id, kind, handler, lane, key, event_id, type, correlation_id, payload, state, error_class, error, attempts, next_at)
      values ($1, $2, 'event', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + $14 * interval '1 ms')`,
@@ -71,7 +78,9 @@ export async function recordPoison(
   session.useOrganization(wire.organizationId)
   await session.query(
     `insert into dead_letters (id, organization_id, kind, handler, lane, key, event_id, type, payload, state, error_class, error, attempts)
-     values ($1, $2, 'event', 'contract', $3, $4, $5, $6, $7, 'dead', 'permanent', $8, 1)`,
+     select $1, $2::uuid, 'event', 'contract', $3, $4, $5::text, $6, $7::json, 'dead', 'permanent', $8, 1
+     where not exists (
+       select 1 from dead_letters where organization_id = $2::uuid and handler = 'contract' and event_id = $5::text and payload::text = $7::json::text)`,
     [
       randomUUIDv7(),
       wire.organizationId,
@@ -82,6 +91,32 @@ export async function recordPoison(
       JSON.stringify({ message: poison.envelope.replaceAll('\0', '') }),
       errorText(describe(poison.problem)),
     ],
+  )
+}
+
+/** In the place of a handler's name: an event that never reached one. */
+export const relayHandler = 'relay'
+
+interface Unpublished {
+  id: string
+  organization_id: string
+  lane: number
+  type: string
+  key: string
+  envelope: string
+}
+
+/**
+ * Keeps an event of the outbox that no try can publish, in the open transaction of its organization. Once for each event: what somebody
+ * dropped stays dropped when the stream is filled again, and what was tried again in vain is dead again.
+ */
+export async function recordUnpublishable(session: Session<never>, row: Unpublished, problem: Error): Promise<void> {
+  await session.query(
+    `insert into dead_letters (id, organization_id, kind, handler, lane, key, event_id, type, correlation_id, payload, state, error_class, error, attempts)
+     values ($1::uuid, $2, 'event', $3, $4, $5, $1::uuid::text, $6, $7::json->>'correlationid', $7::json, 'dead', 'permanent', $8, 1)
+     on conflict (organization_id, id) do update set state = 'dead', last_at = now(), attempts = dead_letters.attempts + 1, error = excluded.error
+     where dead_letters.state = 'redriven'`,
+    [row.id, row.organization_id, relayHandler, row.lane, row.key, row.type, row.envelope, errorText(describe(problem))],
   )
 }
 
@@ -135,8 +170,12 @@ export async function recordDeadJob(
   )
 }
 
+/** After trouble of our own; what failed for it waits for its end, not for times that grow. */
+export const ourTroubleMs = 1_000
+
 /** How long until the next try, and whether there is one (reliability.md D12, D15): a bug gets 3 tries, a passing trouble 8. */
 export function nextTry(errorClass: ErrorClass, attempts: number): { dead: true } | { dead: false; delayMs: number } {
+  if (isOurTrouble(errorClass)) return { dead: false, delayMs: ourTroubleMs }
   const delaysMs =
     errorClass === 'permanent' ? [] : errorClass === 'bug' ? [1_000, 5_000] : [250, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]
   const delayMs = delaysMs[attempts - 1]

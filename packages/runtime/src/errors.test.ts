@@ -1,7 +1,7 @@
 import { ContractError } from '@parley/contracts'
 import { describe as group, expect, test } from 'vitest'
 import { z } from 'zod'
-import { AppError, classify, describe, errorStatus, LeaseLost, Permanent, RetryLater } from './errors.ts'
+import { AppError, BrokerAway, classify, describe, errorStatus, LeaseLost, Permanent, RetryLater } from './errors.ts'
 
 const coded = (code: string, message = 'x') => Object.assign(new Error(message), { code })
 
@@ -20,10 +20,13 @@ group('an error', () => {
     ['the backend was lost, without a code', new Error('Connection terminated unexpectedly'), 'outage'],
     ['the pool is full, without a code', new Error('timeout exceeded when trying to connect'), 'outage'],
     ['the server no longer answers, without a code', new Error('Query read timeout'), 'outage'],
-    ['two transactions met', coded('40001'), 'retry'],
-    ['two transactions waited for each other', coded('40P01'), 'retry'],
-    ['a lock took too long', coded('55P03'), 'retry'],
-    ['a statement took too long', coded('57014'), 'retry'],
+    ['two transactions met', coded('40001'), 'contention'],
+    ['two transactions waited for each other', coded('40P01'), 'contention'],
+    ['a lock took too long', coded('55P03'), 'contention'],
+    ['a statement took too long', coded('57014'), 'contention'],
+    ['the broker is away', new BrokerAway('away'), 'outage'],
+    ['a part of the system does not answer', new AppError('unavailable', 'away'), 'outage'],
+    ['an index cannot hold the value', coded('54000'), 'permanent'],
     ['it asks for a later try', new RetryLater('later'), 'retry'],
     ['no try will help', new Permanent('never'), 'permanent'],
     ['the contract refuses it', new ContractError('wrong'), 'permanent'],

@@ -52,8 +52,19 @@ export class LeaseLost extends Error {
   override name = 'LeaseLost'
 }
 
-/** reliability.md D15. `outage`: our own infrastructure is away, nothing is wrong with the work itself. */
-export type ErrorClass = 'outage' | 'retry' | 'permanent' | 'bug'
+/** The broker was away, or gave no answer: what was asked of it may or may not have happened. */
+export class BrokerAway extends Error {
+  override name = 'BrokerAway'
+}
+
+/**
+ * reliability.md D15. `outage`: our own infrastructure is away, nothing is wrong with the work itself. `contention`: neither with the
+ * infrastructure; a lock or a rival stood in the way of this one piece of work, and others may go on.
+ */
+export type ErrorClass = 'outage' | 'contention' | 'retry' | 'permanent' | 'bug'
+
+/** Nothing that the work did: it counts as no try of it, and is tried again when the trouble has ended. */
+export const isOurTrouble = (errorClass: ErrorClass) => errorClass === 'outage' || errorClass === 'contention'
 
 const outageCodes = new Set([
   '53300',
@@ -71,7 +82,9 @@ const outageCodes = new Set([
   '08004',
   '08006',
 ])
-const retryCodes = new Set(['40001', '40P01', '55P03', '57014', '25P03'])
+/** A rival, a circle of locks, a lock that was held too long, a statement that waited too long. */
+const contentionCodes = new Set(['40001', '40P01', '55P03', '57014'])
+const retryCodes = new Set(['25P03'])
 const socketCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -91,13 +104,15 @@ const socketCodes = new Set([
 export function classify(error: unknown): ErrorClass {
   if (error instanceof Permanent) return 'permanent'
   if (error instanceof RetryLater) return 'retry'
+  if (error instanceof BrokerAway || (error instanceof AppError && error.code === 'unavailable')) return 'outage'
   const { name, code, message } = describe(error)
   if (name === 'ContractError' || name === 'ZodError') return 'permanent'
   if (code !== undefined) {
     if (outageCodes.has(code) || socketCodes.has(code)) return 'outage'
+    if (contentionCodes.has(code)) return 'contention'
     if (retryCodes.has(code)) return 'retry'
-    // Class 22: the data itself cannot be stored; class 23 is our own logic gone wrong.
-    if (/^22...$/.test(code)) return 'permanent'
+    // Classes 22 and 54: the data itself cannot be stored, or not in an index; class 23 is our own logic gone wrong.
+    if (/^(22|54)...$/.test(code)) return 'permanent'
   }
   if (
     /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Connection ended|Client has encountered a connection error|server closed the connection/i.test(

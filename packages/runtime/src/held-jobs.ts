@@ -1,4 +1,6 @@
 import type { Database, Session } from './db.ts'
+import { describe } from './errors.ts'
+import type { Logger } from './log.ts'
 import { jobSchemaOf, schemaOf } from './schema.ts'
 
 /** For the statement that claims runs of jobs that act outside: whether the organization of `j` is closed. */
@@ -43,16 +45,25 @@ export const releaseHeldStatement = (serviceName: string) => `
   select count(*)::int as released from held`
 
 /** Looks for held jobs whose organization has opened without this service having let them go on: it was told in the very moment, say. */
-export async function releaseForgotten(serviceName: string, system: Database<never>, database: Database<never>): Promise<void> {
+export async function releaseForgotten(
+  serviceName: string,
+  system: Database<never>,
+  database: Database<never>,
+  log: Logger,
+): Promise<void> {
   const waiting = await system.query<{ organization_id: string }>(
     `select distinct organization_id from dead_letters where state = 'held' limit 1000`,
   )
   for (const { organization_id: organizationId } of waiting) {
-    for (let released = mostReleased; released === mostReleased; ) {
-      const rows = await database.transaction(organizationId, (session) =>
-        session.query<{ released: number }>(releaseHeldStatement(serviceName), [organizationId]),
-      )
-      released = rows[0]?.released ?? 0
+    try {
+      for (let released = mostReleased; released === mostReleased; ) {
+        const rows = await database.transaction(organizationId, (session) =>
+          session.query<{ released: number }>(releaseHeldStatement(serviceName), [organizationId]),
+        )
+        released = rows[0]?.released ?? 0
+      }
+    } catch (error) {
+      log.warn({ err: describe(error), organizationId }, 'held jobs could not be let go on; it is tried again in an hour')
     }
   }
 }

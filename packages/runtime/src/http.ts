@@ -1,5 +1,6 @@
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
+import { UnfitKey } from '@parley/contracts'
 import { BodyError, parseJson } from '@parley/contracts/json'
 import fastify, {
   type FastifyBaseLogger,
@@ -13,7 +14,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { z } from 'zod'
 import { type RecordRead, resourceIn, rowsIn } from './audit-reads.ts'
-import { AppError, classify, describe, type ErrorCode, errorStatus } from './errors.ts'
+import { AppError, classify, describe, type ErrorCode, errorStatus, isOurTrouble } from './errors.ts'
 import type { Idempotency } from './idempotency.ts'
 import { idempotencyKeyIn } from './idempotency-key.ts'
 import type { Logger } from './log.ts'
@@ -217,13 +218,15 @@ export function publicError(error: unknown): { code: ErrorCode; message: string;
   if (error instanceof AppError)
     return { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }) }
   if (error instanceof BodyError) return { code: 'invalid', message: error.message, details: { reason: error.code } }
+  // What the caller sent was to be the key of an event: every id of ours fits.
+  if (error instanceof UnfitKey) return { code: 'invalid', message: error.message }
   const known = frameworkErrors[describe(error).code ?? '']
   if (known) return known
   const status = (error as { statusCode?: unknown })?.statusCode
   if (typeof status === 'number' && status >= 400 && status < 500)
     return { code: 'invalid', message: 'The request cannot be read.' }
   const kind = classify(error)
-  if (kind === 'outage' || kind === 'retry')
+  if (isOurTrouble(kind) || kind === 'retry')
     return { code: 'unavailable', message: 'A part of the system is away for a moment. Try again.' }
   return { code: 'internal', message: 'Something went wrong on our side.' }
 }

@@ -21,7 +21,12 @@ export function startDeadQueue({ serviceName, database, boss, log, pollMs }: Dea
 
   async function look(): Promise<void> {
     const claimed = await boss.fetch<JobPayload>(deadQueue, { batchSize: 20, includeMetadata: true })
-    for (const job of claimed) await record(job)
+    for (const job of claimed) {
+      // One that cannot be recorded is tried again by the queue's own settings, and holds up none of the others.
+      await record(job).catch((error: unknown) =>
+        log.warn({ err: describe(error), jobId: job.id }, 'a given-up job could not be recorded'),
+      )
+    }
   }
 
   async function record(job: JobWithMetadata<JobPayload>): Promise<void> {
@@ -57,7 +62,7 @@ export function startDeadQueue({ serviceName, database, boss, log, pollMs }: Dea
 }
 
 /** The open transaction, as pg-boss takes it. */
-const sessionDb = (session: Session<never>) => ({
+export const sessionDb = (session: Session<never>) => ({
   executeSql: async (text: string, values?: unknown[]) => ({
     rows: await session.query<Record<string, unknown>>(text, values ?? []),
   }),

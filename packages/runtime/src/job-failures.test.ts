@@ -1,5 +1,6 @@
 import { describe as group, expect, test } from 'vitest'
-import { LeaseLost, Permanent, RetryLater } from './errors.ts'
+import { ourTroubleMs } from './dead-letters.ts'
+import { BrokerAway, LeaseLost, Permanent, RetryLater } from './errors.ts'
 import { decideRetry } from './job-failures.ts'
 
 const coded = (code: string) => Object.assign(new Error('x'), { code })
@@ -21,7 +22,7 @@ group('a failed run', () => {
       afterMs: undefined,
     })
     expect(decideRetry(new TypeError('wrong'), lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'bug' })
-    expect(decideRetry(coded('40001'), lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'retry' })
+    expect(decideRetry(coded('25P03'), lastTry, false)).toEqual({ becomes: 'dead', errorClass: 'retry' })
   })
 
   test('that asks for a later try has it after the time it names, within its tries', () => {
@@ -35,19 +36,26 @@ group('a failed run', () => {
     expect(decideRetry(coded('22021'), firstTry, false)).toEqual({ becomes: 'dead', errorClass: 'permanent' })
   })
 
-  test('because our own infrastructure was away costs no try, also the last', () => {
-    expect(decideRetry(coded('57P01'), lastTry, false)).toEqual({
-      becomes: 'retry',
-      errorClass: 'outage',
-      costsTry: false,
-      afterMs: undefined,
-    })
-  })
+  test.each([
+    ['the database was away', coded('57P01'), 'outage'],
+    ['the broker was away', new BrokerAway('away'), 'outage'],
+    ['a lock was held', coded('55P03'), 'contention'],
+    ['a statement took too long', coded('57014'), 'contention'],
+    ['two transactions met', coded('40001'), 'contention'],
+    ['two transactions waited for each other', coded('40P01'), 'contention'],
+  ])(
+    'because %s costs no try, also the last, and comes again when that ends rather than ever later',
+    (_why, error, errorClass) => {
+      const retry = { becomes: 'retry', errorClass, costsTry: false, afterMs: ourTroubleMs }
+      expect(decideRetry(error, lastTry, false)).toEqual(retry)
+      expect(decideRetry(error, { retry_count: 50, retry_limit: 52 }, false)).toEqual(retry)
+    },
+  )
 
   test('that was cut off as the process stopped costs no try, whatever it failed with', () => {
     const free = { becomes: 'retry', errorClass: 'outage', costsTry: false }
-    expect(decideRetry(new TypeError('aborted'), lastTry, true)).toEqual({ ...free, afterMs: undefined })
-    expect(decideRetry(coded('22021'), lastTry, true)).toEqual({ ...free, afterMs: undefined })
+    expect(decideRetry(new TypeError('aborted'), lastTry, true)).toEqual({ ...free, afterMs: ourTroubleMs })
+    expect(decideRetry(coded('22021'), lastTry, true)).toEqual({ ...free, afterMs: ourTroubleMs })
     expect(decideRetry(new RetryLater('later', { afterMs: 50 }), lastTry, true)).toEqual({ ...free, afterMs: 50 })
   })
 

@@ -1,9 +1,10 @@
 import type { PgBoss } from 'pg-boss'
 import type { Database } from './db.ts'
-import { recordDeadJob } from './dead-letters.ts'
-import { classify, describe, type ErrorClass, LeaseLost, Permanent, RetryLater } from './errors.ts'
+import { ourTroubleMs, recordDeadJob } from './dead-letters.ts'
+import { classify, describe, type ErrorClass, isOurTrouble, LeaseLost, Permanent, RetryLater } from './errors.ts'
 import type { ClaimedRun } from './job-claim.ts'
 import type { JobLease } from './job-lease.ts'
+import { sessionDb } from './job-dead-queue.ts'
 import type { Logger } from './log.ts'
 import { jobSchemaOf } from './schema.ts'
 import { meters } from './telemetry.ts'
@@ -30,12 +31,17 @@ export function decideRetry(
   if (error instanceof LeaseLost) return { becomes: 'nothing' }
   // A run that was cut off because we stop has done nothing wrong: another replica takes it up, however often that happens.
   const errorClass = cutOff ? 'outage' : classify(error)
-  const outOfTries = errorClass !== 'outage' && run.retry_count >= run.retry_limit
+  const isOurs = isOurTrouble(errorClass)
+  const outOfTries = !isOurs && run.retry_count >= run.retry_limit
   if (errorClass === 'permanent' || error instanceof Permanent || outOfTries) return { becomes: 'dead', errorClass }
-  // Being away is no fault of the work: it costs none of its tries.
-  const costsTry = errorClass !== 'outage'
-  return { becomes: 'retry', errorClass, costsTry, afterMs: error instanceof RetryLater ? error.afterMs : undefined }
+  // Trouble of our own is no fault of the work: it costs none of its tries, and the next waits for its end, not for times that grow.
+  const afterMs = error instanceof RetryLater ? error.afterMs : isOurs ? ourTroubleMs : undefined
+  return { becomes: 'retry', errorClass, costsTry: !isOurs, afterMs }
 }
+
+const settleAgainMs = 500
+/** Half a minute. */
+const mostSettleTries = 60
 
 export interface FailureOptions {
   serviceName: string
@@ -57,19 +63,26 @@ export async function settleFailure(queue: string, run: ClaimedRun, error: unkno
     log.info({ job: queue, jobId: run.id }, 'a run lost its lease and wrote nothing')
     return 'lease_lost'
   }
-  try {
-    if (decision.becomes === 'dead') await giveUp(queue, run, error, decision.errorClass, options)
-    else {
-      if (decision.errorClass === 'bug')
-        log.error({ job: queue, jobId: run.id, attempt: run.retry_count + 1, err: error }, 'a job run failed')
-      if (!decision.costsTry) await grantTry(queue, run, options)
-      await tryLater(queue, run, error, decision.afterMs, options)
+  if (decision.becomes === 'retry' && decision.errorClass === 'bug')
+    log.error({ job: queue, jobId: run.id, attempt: run.retry_count + 1, err: error }, 'a job run failed')
+  for (let tries = 0; ; tries++) {
+    try {
+      await settle(decision)
+      return decision.becomes
+    } catch (failure) {
+      // The database is away, say. Its lease would lapse and pg-boss hand it out again, much later than the trouble may last.
+      const patient = tries < mostSettleTries && isOurTrouble(classify(failure)) && !options.stopping.aborted
+      if (!patient) {
+        log.warn({ job: queue, jobId: run.id, err: describe(failure) }, 'a failed run could not be settled; its lease will lapse')
+        return 'unsettled'
+      }
+      await new Promise((resolve) => setTimeout(resolve, settleAgainMs).unref())
     }
-    return decision.becomes
-  } catch (failure) {
-    // The database is away: the heartbeat lapses and pg-boss hands the job out again.
-    log.warn({ job: queue, jobId: run.id, err: describe(failure) }, 'a failed run could not be settled; its lease will lapse')
-    return 'unsettled'
+  }
+
+  async function settle(known: Exclude<RetryDecision, { becomes: 'nothing' }>): Promise<void> {
+    if (known.becomes === 'dead') return giveUp(queue, run, error, known.errorClass, options)
+    return tryLater(queue, run, error, known, options)
   }
 }
 
@@ -97,27 +110,34 @@ async function giveUp(
   options.log.error({ job: queue, jobId: run.id, organizationId, err: error, errorClass }, 'a job was given up')
 }
 
-/** One more try for this run than its settings say. */
-async function grantTry(queue: string, run: ClaimedRun, { serviceName, database }: FailureOptions): Promise<void> {
-  await database.query(
-    `update ${jobSchemaOf(serviceName)}.job_common set retry_limit = retry_limit + 1 where name = $1 and id = $2 and state = 'active' and retry_count = $3`,
-    [queue, run.id, run.retry_count],
-  )
-}
-
+/** In one transaction: between its parts, a run would wait for a time that nobody meant. */
 async function tryLater(
   queue: string,
   run: ClaimedRun,
   error: unknown,
-  afterMs: number | undefined,
+  { costsTry, afterMs }: Extract<RetryDecision, { becomes: 'retry' }>,
   { serviceName, database, boss, wakeIn }: FailureOptions,
 ): Promise<void> {
   const { message, code } = describe(error)
-  await boss.fail(queue, { id: run.id, retryCount: run.retry_count }, { message: message.slice(0, 500), code })
-  if (afterMs === undefined) return
-  await database.query(
-    `update ${jobSchemaOf(serviceName)}.job_common set start_after = now() + $3 * interval '1 ms' where name = $1 and id = $2 and state = 'retry'`,
-    [queue, run.id, afterMs],
-  )
-  wakeIn(afterMs + 5)
+  const jobs = `${jobSchemaOf(serviceName)}.job_common`
+  await database.transaction(null, async (session) => {
+    // One more try for this run than its settings say.
+    if (!costsTry)
+      session.send(
+        `update ${jobs} set retry_limit = retry_limit + 1 where name = $1 and id = $2 and state = 'active' and retry_count = $3`,
+        [queue, run.id, run.retry_count],
+      )
+    await boss.fail(
+      queue,
+      { id: run.id, retryCount: run.retry_count },
+      { message: message.slice(0, 500), code },
+      { db: sessionDb(session) },
+    )
+    if (afterMs !== undefined)
+      session.send(
+        `update ${jobs} set start_after = now() + $3 * interval '1 ms' where name = $1 and id = $2 and state = 'retry'`,
+        [queue, run.id, afterMs],
+      )
+  })
+  if (afterMs !== undefined) wakeIn(afterMs + 5)
 }

@@ -1,4 +1,5 @@
 import type { Session } from './db.ts'
+import { indexText } from './index-text.ts'
 import { jobSchemaOf } from './schema.ts'
 import type { Job, LaterOptions } from './types.ts'
 
@@ -69,7 +70,7 @@ export function jobInserter(serviceName: string, jobs: readonly Job<never, never
         data: payloadOf(request),
         priority: request.options.priority ?? null,
         start_after: request.options.startAfter?.toISOString() ?? null,
-        key: request.options.key ?? null,
+        key: request.options.key === undefined ? null : indexText(request.options.key),
       })),
     )
     const kinds = new Set(rows.map((request) => stately.has(request.queue)))

@@ -46,7 +46,7 @@ export async function startJobs(options: JobRunnerOptions): Promise<JobRunner> {
   const shared = { ...options, boss, inserter, lease: jobLease(serviceName), stopping: abort.signal }
   const queues = options.jobs.map((job) => startJobQueue(job, shared))
   const dead = startDeadQueue(shared)
-  const stopHeartbeat = startHeartbeat(boss, queues, log)
+  const stopHeartbeat = startHeartbeat(boss, queues, options)
   const stopGauges = observeJobs({ serviceName, queues, database, log })
 
   return {

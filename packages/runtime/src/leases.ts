@@ -21,6 +21,10 @@ export interface HeldLane {
   /** Something else than its next events comes first: no new group of them begins. */
   reserved: boolean
   releasing: boolean
+  /** What waits of it, by handler and key: known for as long as the lane is ours, and forgotten with it. */
+  parked: Set<string>
+  /** Its next event met trouble of our own, since when, and when it is tried again (performance.now()). */
+  trouble: { since: number; until: number } | undefined
 }
 
 /** Thrown inside a commit whose lane is not ours any more: nothing is written, the new holder does the work. */
@@ -44,8 +48,8 @@ export interface LeasesOptions {
   database: Database<never>
   bus: Bus
   log: Logger
-  /** Called before the first message of lanes newly taken. */
-  onTaken(lanes: readonly number[]): Promise<void>
+  /** What the database says is parked of lanes newly taken, asked before their first message. */
+  parkedOf(lanes: readonly number[]): Promise<Map<number, Set<string>>>
   onMessage(): void
 }
 
@@ -105,23 +109,26 @@ export function startLeases(options: LeasesOptions): Leases {
       [replicaId, leaseSeconds, wanted, created, [...held.keys()]],
     )
     if (taken.length === 0) return
-    await options.onTaken(taken.map((row) => row.lane))
-    for (const row of taken) hold(row.lane, row.epoch, Number(row.position), created)
+    const parked = await options.parkedOf(taken.map((row) => row.lane))
+    for (const row of taken) hold(row, parked.get(row.lane) ?? new Set(), created)
     log.debug({ lanes: taken.map((row) => row.lane) }, 'lanes taken')
   }
 
-  function hold(number: number, epoch: string, position: number, streamCreated: string): void {
+  function hold(taken: { lane: number; epoch: string; position: string }, parked: Set<string>, streamCreated: string): void {
+    const position = Number(taken.position)
     const lane: HeldLane = {
-      lane: number,
-      epoch,
+      lane: taken.lane,
+      epoch: taken.epoch,
       position,
+      parked,
       buffer: [],
       busy: false,
       reserved: false,
       releasing: false,
+      trouble: undefined,
       reader: bus.readLane({
-        name: `${serviceName}-${number}-e${epoch}`,
-        lane: number,
+        name: `${serviceName}-${taken.lane}-e${taken.epoch}`,
+        lane: taken.lane,
         types: options.types,
         position,
         streamCreated,
@@ -133,7 +140,7 @@ export function startLeases(options: LeasesOptions): Leases {
         full: () => isFull(lane.buffer) || lane.releasing || stopping,
       }),
     }
-    held.set(number, lane)
+    held.set(taken.lane, lane)
   }
 
   const readersClosing = new Set<Promise<void>>()

@@ -139,7 +139,15 @@ export async function openService(service: AnyService, settings: unknown, shared
     bus,
     inserter: jobs.inserter,
   })
-  relay = startRelay({ serviceName: service.name, schema, url: databaseUrl(relayRole), bus, log, pollMs: config.POLL_MS })
+  relay = startRelay({
+    serviceName: service.name,
+    schema,
+    url: databaseUrl(relayRole),
+    database,
+    bus,
+    log,
+    pollMs: config.POLL_MS,
+  })
 
   const ends = [
     ...stopAnswers,
@@ -265,22 +273,25 @@ const outboxDays = 7
 const handledDays = 30
 const chunk = 5_000
 
-/** Once at start and every hour: outbox partitions for the days to come, and what is past its time away, in short transactions. */
+/**
+ * Once at start and every hour: outbox partitions for the days to come, and what is past its time away, in short transactions. What
+ * fails keeps nothing else from being done.
+ */
 function startUpkeep(serviceName: string, database: Database<never>, system: Database<never>, log: Logger): () => void {
+  const forgetHandled = `delete from handled where ctid = any(array(
+    select ctid from handled where handled_at < now() - $2 * interval '1 day' limit $1)) returning 1`
+  const steps: Record<string, () => Promise<unknown>> = {
+    'partitions of the outbox': () => database.query('select maintain_outbox($1)', [outboxDays]),
+    'ended sessions': () => database.query(forgetStatement),
+    'idempotency keys': () => deleteAll(database, forgetIdempotencyKeys, [chunk]),
+    'handled events': () => deleteAll(database, forgetHandled, [chunk, handledDays]),
+    'held jobs': () => releaseForgotten(serviceName, system, database, log),
+  }
   const keep = async () => {
-    try {
-      await database.query('select maintain_outbox($1)', [outboxDays])
-      await database.query(forgetStatement)
-      await deleteAll(database, forgetIdempotencyKeys, [chunk])
-      await deleteAll(
-        database,
-        `delete from handled where ctid = any(array(
-           select ctid from handled where handled_at < now() - $2 * interval '1 day' limit $1)) returning 1`,
-        [chunk, handledDays],
-      )
-      await releaseForgotten(serviceName, system, database)
-    } catch (error) {
-      log.warn({ err: describe(error) }, 'upkeep did not finish; it is tried again in an hour')
+    for (const [what, step] of Object.entries(steps)) {
+      await step().catch((error: unknown) => {
+        log.warn({ err: describe(error), what }, 'a part of the upkeep failed; it is tried again in an hour')
+      })
     }
   }
   void keep()

@@ -4,6 +4,8 @@ import { kit, type Tx } from './types.ts'
 /** What the operator's routes of a service reach. */
 interface OpsApp {
   bus: Bus
+  /** Tells every replica that a lane is free. */
+  laneGivenUp(): void
   /** Tries the events that wait for another try now. */
   retryNow(): void
 }

@@ -27,8 +27,11 @@ export const DeadLetter = z.object({
 /** A whole row of `dead_letters`. */
 export interface DeadLetterRow {
   id: string
+  organizationId: string
   kind: 'event' | 'job'
   handler: string
+  /** Null for a job. */
+  lane: number | null
   type: string
   eventId: string
   key: string

@@ -1,6 +1,7 @@
 import { Id } from '@parley/contracts'
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { relayHandler } from './dead-letters.ts'
 import { AppError } from './errors.ts'
 import { type OpsTx, opsPath, route } from './ops-app.ts'
 import {
@@ -74,18 +75,24 @@ export function deadLetterRoutes(serviceName: string) {
       params,
       reply: DeadLetter,
       async run({ params, caller, app, commit }) {
+        const { organizationId } = caller
         const row = await commit(async (tx, { audit }) => {
-          const dead = await lockDeadLetter(tx, caller.organizationId, params.id)
+          const { lane, handler } = await findDeadLetter(tx, organizationId, params.id)
+          // Before the row: whoever handles the lane's events takes the two in this order.
+          if (lane !== null && handler !== relayHandler) await giveLaneUp(tx, lane)
+          const dead = await lockDeadLetter(tx, organizationId, params.id)
           if (dead.state !== 'dead')
             throw new AppError('conflict', `Only a dead one can be tried again; this one is ${dead.state}.`)
-          if (dead.kind === 'job') await requeue(tx, serviceName, dead)
-          const updated = await sql<DeadLetterRow>`
-            update dead_letters set state = ${dead.kind === 'job' ? 'redriven' : 'retrying'}, next_at = now(), last_at = now(), attempts = 0, settled_by = ${caller.actor.id}
-            where organization_id = ${caller.organizationId} and id = ${params.id} returning *`.execute(tx)
-          const redriven = updated.rows[0] as DeadLetterRow
-          audit(settled(dead, redriven))
-          return redriven
+          const state = await redriven(tx, serviceName, dead)
+          await sql`
+            update dead_letters set state = ${state}, next_at = now(), last_at = now(), attempts = 0, settled_by = ${caller.actor.id}
+            where organization_id = ${organizationId} and id = ${params.id}`.execute(tx)
+          if (state === 'waiting') await promoteFirst(tx, dead)
+          const after = await findDeadLetter(tx, organizationId, params.id)
+          audit(settled(dead, after))
+          return after
         })
+        app.laneGivenUp()
         app.retryNow()
         return toDeadLetter(serviceName, row)
       },
@@ -122,6 +129,39 @@ const settled = (before: DeadLetterRow, after: DeadLetterRow): AuditedChange => 
   before: { state: before.state, handler: before.handler, type: before.type },
   after: { state: after.state },
 })
+
+/** What a dead letter becomes when somebody wants it tried again. */
+async function redriven(tx: OpsTx, serviceName: string, dead: DeadLetterRow): Promise<'redriven' | 'waiting'> {
+  if (dead.kind === 'job') await requeue(tx, serviceName, dead)
+  else if (dead.handler === relayHandler) await stateAgain(tx, dead)
+  else return 'waiting'
+  return 'redriven'
+}
+
+/**
+ * Makes the lane somebody's anew, who then learns from the database what waits in it: its holder, maybe another replica, would let later
+ * events of the key pass by the one that is tried again. What it is just handling is refused, and handled by the next.
+ */
+async function giveLaneUp(tx: OpsTx, lane: number): Promise<void> {
+  await sql`update lane_leases set holder = null, epoch = epoch + 1, expires_at = now() where lane = ${lane}`.execute(tx)
+}
+
+/** Of all that waits of the key, the earliest is tried first, and the others after it. */
+async function promoteFirst(tx: OpsTx, { organizationId, handler, key }: DeadLetterRow): Promise<void> {
+  await sql`
+    update dead_letters d set state = case when d.id = o.first then 'retrying' else 'waiting' end, next_at = now()
+    from (select id, first_value(id) over (order by place) as first from dead_letters
+      where organization_id = ${organizationId} and handler = ${handler} and key = ${key} and kind = 'event' and state in ('retrying', 'waiting')) o
+    where d.organization_id = ${organizationId} and d.id = o.id`.execute(tx)
+}
+
+/** An event that could not be published goes into the outbox once more, as it was: what refused it may take more now. */
+async function stateAgain(tx: OpsTx, { organizationId, id }: DeadLetterRow): Promise<void> {
+  await sql`
+    insert into outbox (id, organization_id, lane, type, key, correlation_id, envelope)
+    select id, organization_id, lane, type, key, coalesce(correlation_id, ''), payload from dead_letters
+    where organization_id = ${organizationId} and id = ${id}`.execute(tx)
+}
 
 /** A given-up job becomes a new run of its queue, with the same data. */
 async function requeue(tx: OpsTx, serviceName: string, dead: DeadLetterRow): Promise<void> {

@@ -1,7 +1,30 @@
-import { encodeToken, Timestamp } from '@parley/contracts'
+import { fitsKey, subjectOn, Timestamp } from '@parley/contracts'
 import { sql } from 'kysely'
 import { z } from 'zod'
+import type { Bus } from './bus.ts'
+import { Unpublishable } from './bus-publisher.ts'
 import { opsPath, route } from './ops-app.ts'
+
+interface Kept {
+  seq: string
+  id: string
+  lane: number
+  type: string
+  key: string
+  envelope: string
+}
+
+/** Publishes it; false for one that never can be, which is a dead letter already. */
+async function publish(bus: Bus, organizationId: string, { id, lane, type, key, envelope }: Kept): Promise<boolean> {
+  if (!fitsKey(key)) return false
+  try {
+    await bus.publish(subjectOn(bus.root, lane, type, organizationId, key), id, envelope)
+    return true
+  } catch (error) {
+    if (error instanceof Unpublishable) return false
+    throw error
+  }
+}
 
 /** Publishes what a service's outbox keeps to the broker again. */
 export function replayRoutes(serviceName: string) {
@@ -26,20 +49,15 @@ export function replayRoutes(serviceName: string) {
         let published = 0
         while (published < body.limit) {
           const page = await read((tx) =>
-            sql<{ seq: string; id: string; lane: number; type: string; key: string; envelope: string }>`
+            sql<Kept>`
               select seq, id, lane, type, key, envelope::text as envelope from outbox
               where organization_id = ${caller.organizationId} and created_at >= ${body.since} and seq > ${after} order by seq limit 500`.execute(
               tx,
             ),
           )
           for (const row of page.rows) {
-            await app.bus.publish(
-              `${app.bus.root}.${row.lane}.${row.type}.${encodeToken(caller.organizationId)}.${encodeToken(row.key)}`,
-              row.id,
-              row.envelope,
-            )
             after = row.seq
-            published++
+            if (await publish(app.bus, caller.organizationId, row)) published++
           }
           if (page.rows.length < 500) return { service: serviceName, published, more: false }
         }

@@ -1,6 +1,9 @@
-import { encodeToken } from '@parley/contracts'
+import { fitsKey, keyProblem, subjectOn } from '@parley/contracts'
 import pg from 'pg'
+import { Unpublishable } from './bus-publisher.ts'
 import type { Bus } from './bus.ts'
+import type { Database } from './db.ts'
+import { recordUnpublishable, relayHandler } from './dead-letters.ts'
 import { describe } from './errors.ts'
 import type { Logger } from './log.ts'
 import { createSleeper } from './sleeper.ts'
@@ -36,6 +39,8 @@ export interface RelayOptions {
   schema: string
   /** As the relay role. */
   url: string
+  /** As the service: dead letters are its own. */
+  database: Database<never>
   bus: Bus
   log: Logger
   pollMs: number
@@ -56,6 +61,7 @@ const streamCheckMs = 5_000
  * cursor in (xid, seq) order and only below the snapshot horizon, so a transaction that commits late is never skipped
  * (reliability.md D6); rows are not touched, the cursor is the only thing written. Losing that write is harmless: the same id
  * is published again and the broker or the handlers refuse it. Events of one key go out one after another, up to 64 keys at a time.
+ * A row that no try could ever publish becomes a dead letter, and the relay goes on.
  * When the stream turns out to be a new one, the cursor goes back 72 hours and the stream is rebuilt from here.
  */
 export function startRelay(options: RelayOptions): Relay {
@@ -65,6 +71,7 @@ export function startRelay(options: RelayOptions): Relay {
   let leading = false
   let caughtUp = false
   let oldestWaitingSeconds = 0
+  let unpublishable = 0
   /** How often in a row everything new was above the horizon. */
   let heldBack = 0
   let woken = true
@@ -82,6 +89,11 @@ export function startRelay(options: RelayOptions): Relay {
       'parley.outbox.age',
       'Age in seconds of the oldest committed event that the leading relay has not published yet.',
       () => (leading ? [{ value: oldestWaitingSeconds, attributes }] : []),
+    ),
+    observe(
+      'parley.outbox.unpublishable',
+      'Events of the outbox that no try can publish: dead letters that wait for somebody to decide.',
+      () => (leading ? [{ value: unpublishable, attributes }] : []),
     ),
     observe('parley.relay.leads', 'Whether this replica publishes the outbox: 1 in exactly one replica.', () => [
       { value: leading ? 1 : 0, attributes },
@@ -146,10 +158,18 @@ export function startRelay(options: RelayOptions): Relay {
     unmarked = false
   }
 
+  async function countUnpublishable(connection: pg.Client): Promise<void> {
+    const { rows } = await connection.query<{ count: number }>(
+      `select count(*)::int as count from dead_letters where handler = '${relayHandler}' and state = 'dead'`,
+    )
+    unpublishable = rows[0]?.count ?? 0
+  }
+
   /** Takes up the cursor, and goes back with it when the stream is not the one it was moved on. */
   async function takeUp(connection: pg.Client): Promise<void> {
     streamCheckDue = performance.now() + streamCheckMs
     await mark(connection)
+    await countUnpublishable(connection)
     const created = await bus.ensureStream()
     const known = await connection.query<{ xid: string; seq: string; stream_created: string | null }>(
       'select xid, seq, stream_created from relay_cursor',
@@ -169,10 +189,19 @@ export function startRelay(options: RelayOptions): Relay {
       log.warn({ stream: bus.stream }, 'the stream is a new one: it is rebuilt from the last 72 hours of the outbox')
   }
 
+  /** Publishes a row, or makes it a dead letter when no try ever could: those behind it are not its business. */
   async function publish(row: Row): Promise<void> {
-    const subject = `${bus.root}.${row.lane}.${row.type}.${encodeToken(row.organization_id)}.${encodeToken(row.key)}`
-    await bus.publish(subject, row.id, row.envelope)
-    meters.published().add(1, { service: options.serviceName })
+    try {
+      if (!fitsKey(row.key)) throw new Unpublishable(`The key ${keyProblem}.`)
+      await bus.publish(subjectOn(bus.root, row.lane, row.type, row.organization_id, row.key), row.id, row.envelope)
+      meters.published().add(1, { service: options.serviceName })
+    } catch (error) {
+      if (!(error instanceof Unpublishable)) throw error
+      await options.database.transaction(row.organization_id, (session) => recordUnpublishable(session, row, error))
+      unpublishable++
+      meters.deadLetters().add(1, { service: options.serviceName, handler: relayHandler })
+      log.error({ err: describe(error), eventId: row.id, type: row.type }, 'an event cannot be published; it is a dead letter')
+    }
   }
 
   /** Publishes rows in order within each key. Throws the first failure after every started publish has ended. */

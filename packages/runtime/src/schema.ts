@@ -8,6 +8,7 @@ import { organizationTables } from './identity/organization-tables.ts'
 import { closedOrganizationsPolicy, heldJobs } from './held-tables.ts'
 import { idempotencyPolicies, idempotencyTables } from './idempotency-tables.ts'
 import { identityTables } from './identity/tables.ts'
+import { outboxUpkeep, parkedInOrder } from './spine-tables.ts'
 import type { Job, Migration, Service } from './types.ts'
 
 /** Postgres schema of a service: its name, '-' as '_'. */
@@ -201,8 +202,18 @@ async function createRole(pool: pg.Pool, role: string, password: string | undefi
 
 /** All steps of a service's schema: the runtime's, then its own. */
 export function migrationsOf(service: Service<never, never, never>): Migration[] {
-  const runtime = { name: '000-runtime', up: runtimeTables.replaceAll('SCHEMA_NAME', schemaOf(service.name)) }
-  return [runtime, identityTables, idempotencyTables, organizationTables, heldJobs, effectCalls, ...service.migrations]
+  const inSchema = ({ name, up }: Migration) => ({ name, up: up.replaceAll('SCHEMA_NAME', schemaOf(service.name)) })
+  const runtime = inSchema({ name: '000-runtime', up: runtimeTables })
+  const later = [
+    identityTables,
+    idempotencyTables,
+    organizationTables,
+    heldJobs,
+    effectCalls,
+    parkedInOrder,
+    inSchema(outboxUpkeep),
+  ]
+  return [runtime, ...later, ...service.migrations]
 }
 
 async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<never, never, never>): Promise<void> {

@@ -198,7 +198,11 @@ async function addService(door: FastifyInstance, entry: Opened, bus: Bus, clock:
   }
   const ops = opsRoutes(service.name)
   for (const route of service.routes) addRoute(door, route, host)
-  for (const route of ops) addRoute(door, route, { ...host, app: { bus, retryNow: () => entry.consumer.retryNow() } })
+  for (const route of ops)
+    addRoute(door, route, {
+      ...host,
+      app: { bus, laneGivenUp: () => bus.poke(`${entry.service.name}.lanes`), retryNow: () => entry.consumer.retryNow() },
+    })
   await door.register(async (scope) => {
     await service.plugin?.(scope, entry.app as never, { ...entry.context, authenticate, recordRead } as never)
   })

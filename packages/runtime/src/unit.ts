@@ -5,8 +5,11 @@ import {
   type Event,
   type EventType,
   findEvent,
+  fitsKey,
+  keyProblem,
   laneOf,
   toEnvelope,
+  UnfitKey,
 } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import { auditedValues } from './audit-values.ts'
@@ -46,7 +49,7 @@ export interface OutboxRow {
 /** Bytes that an event may take in the outbox and on the bus. */
 const largestEventBytes = 64 * 1024
 
-/** The outbox row of one event. Throws ContractError when the data breaks the contract or is too large. */
+/** The outbox row of one event. Throws ContractError when the data breaks the contract, is too large, or has a key that no subject holds. */
 export function outboxRow<Data>(
   source: string,
   origin: Origin,
@@ -58,13 +61,16 @@ export function outboxRow<Data>(
   if (findEvent(type.type, type.version) === undefined) throw new ContractError(`${type.type} is not a declared event.`)
   const parsed = type.schema.safeParse(data)
   if (!parsed.success) throw new ContractError(`${type.type} cannot be stated: ${parsed.error.message}`)
+  const key = type.keyOf(parsed.data)
+  // Refused before the commit: once in the outbox it would be everybody's trouble.
+  if (!fitsKey(key)) throw new UnfitKey(`${type.keyField} ${keyProblem}.`)
   const event: Event<Data> = {
     id: randomUUIDv7(),
     type: type.type,
     version: type.version,
     source,
     time: at.toISOString(),
-    key: type.keyOf(parsed.data),
+    key,
     organizationId: origin.organizationId,
     causationId: origin.causationId,
     correlationId: origin.correlationId,

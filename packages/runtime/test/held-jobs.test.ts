@@ -133,7 +133,7 @@ test('a held job that was missed when its organization opened is found by the up
   const open = (role: string) =>
     openDatabase<never>({ schema: 'workshop', url: world.databaseUrl(role), applicationName: 'test', maxConnections: 1, log })
   const [system, own] = [open(relayRole), open(roleOf('workshop'))]
-  await releaseForgotten('workshop', system, own)
+  await releaseForgotten('workshop', system, own, log)
   await Promise.all([system.close(), own.close()])
   await expect.poll(() => runs, { timeout: 10_000 }).toBe(1)
 })

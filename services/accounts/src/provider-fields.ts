@@ -1,4 +1,4 @@
-import { type ConnectionProvider, EmailAddress, ExternalId } from '@parley/contracts'
+import { type ConnectionProvider, EmailAddress, KeyId } from '@parley/contracts'
 import { z } from 'zod'
 import type { ConnectionSettings } from './db/connection-tables.ts'
 import type { ProviderFields } from './integration.ts'
@@ -49,7 +49,7 @@ export const providerFields = {
       baseUrl: baseUrl(defaultAddress.whapi),
       perSecond: z.number().min(0.01).max(10_000).optional().describe("Messages a second; default: the operator's."),
     }),
-    account: { schema: ExternalId, needed: true },
+    account: { schema: KeyId, needed: true },
     webhook: 'header',
     version: () => null,
     destination: at(defaultAddress.whapi),
@@ -90,7 +90,7 @@ export const providerFields = {
       signingSecret: Secret.optional().describe('The provider shows it when the webhook is made, so it may be given later.'),
     }),
     settings: z.strictObject({ baseUrl: baseUrl(defaultAddress.elevenlabs), agentPhoneNumberId: Short.optional() }),
-    account: { schema: ExternalId, needed: false },
+    account: { schema: KeyId, needed: false },
     webhook: 'signature',
     version: () => 'v1',
     destination: at(defaultAddress.elevenlabs),
@@ -201,7 +201,7 @@ export const providerFields = {
         z.union([z.string().max(2_048), z.number(), z.boolean(), z.null()]),
       )
       .refine((fields) => Object.keys(fields).length <= 8, 'must be 8 fields at most'),
-    account: { schema: ExternalId, needed: false },
+    account: { schema: KeyId, needed: false },
     webhook: null,
     version: () => null,
     // We send its credentials nowhere.

@@ -246,6 +246,22 @@ describe('Shopify', () => {
   })
 })
 
+test('an id of any length and alphabet is taken, recognised when it comes again, and told apart from its like', async () => {
+  const tavus = await openDoor(world, { provider: 'tavus', name: 'long keys' })
+  const headers = tavus.header === null ? {} : { [tavus.header.name]: tavus.header.value }
+  const ready = (key: string) => ({
+    event_type: 'application.recording_ready',
+    conversation_id: 'c-long',
+    timestamp: '2026-01-01T00:00:00Z',
+    properties: { s3_key: key, bucket_name: 'ours', duration: 1 },
+  })
+  const keys = ['漢'.repeat(1_000), `${'漢'.repeat(999)}字`, '🌹'.repeat(500)]
+  for (const key of keys)
+    expect(await send(ready(key), headers, tavus.path)).toMatchObject({ status: 200, body: { duplicate: false } })
+  for (const key of keys)
+    expect(await send(ready(key), headers, tavus.path)).toMatchObject({ status: 200, body: { duplicate: true } })
+})
+
 describe('a recording', () => {
   const key = 'wsec_shared'
   const audio = Buffer.alloc(400_000, 7)

@@ -405,6 +405,14 @@ describe('a channel', () => {
     }
   })
 
+  test('has a name that an event can carry, or is refused with the reason', async () => {
+    for (const name of ['é'.repeat(34), '🌹'.repeat(17), 'x'.repeat(201)]) {
+      const answer = await world.call('PUT', `/v1/channels/${encodeURIComponent(name)}`, { body: { token } })
+      expect(answer).toMatchObject({ status: 400, body: { error: { message: expect.stringMatching(/accountId: is too long/) } } })
+    }
+    expect((await world.call('PUT', `/v1/channels/${encodeURIComponent('é'.repeat(33))}`, { body: { token } })).status).toBe(200)
+  })
+
   test('and its messages belong to their organization', async () => {
     const message = await send()
     await settled(message)

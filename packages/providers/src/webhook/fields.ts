@@ -116,22 +116,5 @@ export function fitting<T>(items: Iterable<T>, maxItems: number, maxBytes: numbe
   return taken
 }
 
-const longestToken = 200
-
-/** True when the text can be one token of a bus subject (contracts' encodeToken), where all but [A-Za-z0-9_-] takes three bytes each. */
-export function fitsSubject(key: string): boolean {
-  let bytes = 0
-  for (let i = 0; i < key.length; i++) bytes += tokenBytes(key.charCodeAt(i))
-  return bytes > 0 && bytes <= longestToken
-}
-
-function tokenBytes(unit: number): number {
-  const plain =
-    (unit >= 0x61 && unit <= 0x7a) ||
-    (unit >= 0x30 && unit <= 0x39) ||
-    (unit >= 0x41 && unit <= 0x5a) ||
-    unit === 0x2d ||
-    unit === 0x5f
-  if (plain) return 1
-  return unit < 0x80 ? 3 : 9
-}
+/** Whether the text can be the key of an event. */
+export { fitsKey as fitsSubject } from '@parley/contracts'

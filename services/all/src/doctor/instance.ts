@@ -24,6 +24,11 @@ export async function instanceFindings(api: Api, running: Running | undefined): 
     ),
     await check('event stream', 'Restart the services: they make it anew, and the outboxes fill it.', () => eventStream(running)),
     await check('outbox age', 'Events are not leaving: is the broker up, and its disk not full?', () => outboxAge(running)),
+    await check(
+      'unpublishable events',
+      'No try can publish these, and none of the others waits for them: mend what stated them, then `parley dead redrive <id>` or drop them.',
+      () => unpublishable(running, api),
+    ),
     await check('dead letters', '`parley dead list` shows them; mend the cause, then `parley dead redrive <id>`.', () =>
       deadLetters(api),
     ),
@@ -72,14 +77,38 @@ async function eventStream(running: Running | undefined): Promise<string> {
   return `${stream.state.messages} events, ${(stream.state.bytes / 1024 ** 2).toFixed(1)} MiB`
 }
 
-async function outboxAge(running: Running | undefined): Promise<string> {
+/** What the processes say of a metric that has a service's name. */
+async function metricOf(running: Running | undefined, name: string): Promise<{ service: string; value: number }[]> {
   if (!running) throw new Skip('metrics are only on the machine itself')
-  let oldest = 0
-  for (const { url } of running.adminUrls) {
-    const text = await (await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(5_000) })).text()
-    for (const [, value] of text.matchAll(/^parley_outbox_age[^\s{]*(?:\{[^}]*\})? ([0-9.e+-]+)/gm))
-      oldest = Math.max(oldest, Number(value))
-  }
+  const pattern = new RegExp(`^${name}(?:_[a-z]+)?\\{([^}]*)\\} ([0-9.e+-]+)`, 'gm')
+  const texts = await Promise.all(
+    running.adminUrls.map(async ({ url }) => (await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(5_000) })).text()),
+  )
+  return [...texts.join('\n').matchAll(pattern)].map(([, labels = '', value]) => ({
+    service: /service="([^"]*)"/.exec(labels)?.[1] ?? '',
+    value: Number(value),
+  }))
+}
+
+/** How many there are of all organizations, and which they are of the caller's own. */
+async function unpublishable(running: Running | undefined, api: Api): Promise<string> {
+  const some = (await metricOf(running, 'parley_outbox_unpublishable')).filter(({ value }) => value > 0)
+  if (some.length === 0) return 'none'
+  const Page = z.object({
+    items: z.array(z.object({ id: z.string(), handler: z.string(), type: z.string(), error: z.string().nullable() })),
+  })
+  const named = await Promise.all(
+    some.map(async ({ service, value }) => {
+      const { items } = await api.get(`/v1/ops/${service}/dead-letters?limit=100`, Page)
+      const own = items.filter(({ handler }) => handler === 'relay').slice(0, 3)
+      return [`${value} of ${service}`, ...own.map(({ id, type, error }) => `${type} ${id} (${error ?? 'no reason'})`)].join(': ')
+    }),
+  )
+  throw new Error(named.join('; '))
+}
+
+async function outboxAge(running: Running | undefined): Promise<string> {
+  const oldest = Math.max(0, ...(await metricOf(running, 'parley_outbox_age')).map(({ value }) => value))
   if (oldest > longestOutboxSeconds) throw new Error(`the oldest event waits for ${oldest.toFixed(0)} s`)
   return oldest === 0 ? 'nothing waits' : `the oldest event waits for ${oldest.toFixed(1)} s`
 }

@@ -1,6 +1,6 @@
 import type { ProviderName } from '@parley/contracts'
 import { type Normalised, type NormalisedItem, type NormaliseInput, ShapeError, webhookAdapters } from '@parley/providers/webhook'
-import { AppError, describe, outboxRow } from '@parley/runtime'
+import { AppError, describe, indexText, outboxRow } from '@parley/runtime'
 import type { ReceiptState } from '../db/types.ts'
 import { type JudgedItem, providerTimeOf, verdictOf } from '../rules/verdict.ts'
 import type { DeliveryItem } from '../store-deliveries.ts'
@@ -46,9 +46,10 @@ function judge(organizationId: string, { topic, items }: Normalised, receiptId: 
   const judged = items.map((item): DeliveryItem & JudgedItem => {
     const row =
       item.event === null ? null : outboxRow('ingest', origin, item.event.type, item.event.data, stated.traceparent, stated.at)
+    const chatKey = textField(item, 'chatKey')
     return {
-      key: item.dedupeKey,
-      chatKey: textField(item, 'chatKey'),
+      key: indexText(item.dedupeKey),
+      chatKey: chatKey === null ? null : indexText(chatKey),
       row,
       eventType: row?.type ?? null,
       note: item.note ?? reasonOf(item),

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
-import { ExternalId, Id, ProviderName, Timestamp } from '@parley/contracts'
+import { KeyId, Id, ProviderName, Timestamp } from '@parley/contracts'
 import { AppError, pageOf, pageQuery, type SealingKeys } from '@parley/runtime'
 import type { Updateable } from 'kysely'
 import { z } from 'zod'
@@ -45,7 +45,7 @@ export const createSource = route({
   scope: 'webhook-sources:write',
   body: z.strictObject({
     provider: ProviderName,
-    accountId: ExternalId.nullable()
+    accountId: KeyId.nullable()
       .default(null)
       .describe('Whapi channel, shop domain, ElevenLabs agent, Tavus conversation: deliveries about another one are refused.'),
     name: z.string().trim().min(1).max(200),

@@ -1,4 +1,4 @@
-import { ExternalId } from '@parley/contracts'
+import { KeyId } from '@parley/contracts'
 import { AppError, pageOf, pageQuery, sealText } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -44,7 +44,7 @@ export const putChannel = route({
   path: '/v1/channels/:accountId',
   summary: 'Set up a WhatsApp channel or give it a new token; what waited for the token goes out.',
   scope: 'channels:write',
-  params: z.strictObject({ accountId: ExternalId }),
+  params: z.strictObject({ accountId: KeyId }),
   body: NewChannel,
   reply: ChannelView,
   async run({ params, body, caller, app, commit }) {
