@@ -47,7 +47,6 @@ export function readDocs(): ReadonlyMap<string, Document> {
   ]
   return new Map<string, Document>([
     ['/docs', html],
-    ['/docs/', html],
     ['/docs/open.js', { type: 'text/javascript; charset=utf-8', body: Buffer.from(open) }],
     ...files.map(([name, type, file]): [string, Document] => [`/docs/${name}`, { type, body: readFileSync(file) }]),
   ])

@@ -51,7 +51,8 @@ export async function openDoor(options: {
       if (closing) return refuse(outgoing, 503, 'unavailable', 'This Parley is stopping.')
       if (path === '/healthz') return sendJson(outgoing, 200, { status: 'ok' })
       if (path === '/readyz') return sendReadiness(outgoing)
-      const document = docs.get(path)
+      // A slash at the end is the same address, as at the services' own door.
+      const document = docs.get(path.replace(/(?<=.)\/$/, ''))
       if (document && incoming.method === 'GET') {
         outgoing.writeHead(200, {
           'content-type': document.type,

@@ -24,6 +24,7 @@ import { eraseEvents } from './jobs/erase-events.ts'
 import { eraseMessages } from './jobs/erase-messages.ts'
 import { settleEarlyArrivals } from './jobs/settle-early-arrivals.ts'
 import { customersConversationsAndMessages } from './migrations/001-customers-conversations-and-messages.ts'
+import { namesInTheirChat } from './migrations/002-names-in-their-chat.ts'
 import { postMessage } from './routes/answer.ts'
 import { getConsents, getConsentsOfCustomer } from './routes/consents.ts'
 import { getConversation, getConversations, patchConversation } from './routes/conversations.ts'
@@ -61,7 +62,7 @@ export const inbox = defineService({
     obeyPrivacyRequest,
   ],
   jobs: [eraseMessages, eraseEvents, settleEarlyArrivals],
-  migrations: [customersConversationsAndMessages],
+  migrations: [customersConversationsAndMessages, namesInTheirChat],
   states: [
     messageAdded,
     messageUpdated,

@@ -104,4 +104,13 @@ export const chatFields = {
   chatId: ExternalId,
 }
 
+/** The chat of an event whose provider names none, as some deletions: the message's id finds it, where no other chat has that id. */
+export const unknownChat = 'unknown'
+
+/**
+ * Who changed a message. Only its writer may: a change by anybody else is kept as received and alters nothing. Absent where the provider
+ * itself says what became of a message.
+ */
+export const changeAuthor = z.object({ id: ExternalId, fromUs: z.boolean() }).optional()
+
 export const occurredAt = Timestamp

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineEvent } from '../define-event.ts'
 import {
   Attachment,
+  changeAuthor,
   Channel,
   chatFields,
   ChatKind,
@@ -42,7 +43,14 @@ export const messageEdited = defineEvent({
   version: 1,
   key: 'chatKey',
   summary: 'The writer of a message changed its text.',
-  data: z.object({ ...chatFields, providerMessageId: ExternalId, text: MessageText, editedAt: Timestamp, receiptId: Id }),
+  data: z.object({
+    ...chatFields,
+    providerMessageId: ExternalId,
+    author: changeAuthor,
+    text: MessageText,
+    editedAt: Timestamp,
+    receiptId: Id,
+  }),
 })
 
 export const messageDeleted = defineEvent({
@@ -50,7 +58,13 @@ export const messageDeleted = defineEvent({
   version: 1,
   key: 'chatKey',
   summary: 'A message, or with no id every message of the chat, was deleted at the provider.',
-  data: z.object({ ...chatFields, providerMessageId: ExternalId.nullable(), deletedAt: Timestamp, receiptId: Id }),
+  data: z.object({
+    ...chatFields,
+    providerMessageId: ExternalId.nullable(),
+    author: changeAuthor,
+    deletedAt: Timestamp,
+    receiptId: Id,
+  }),
 })
 
 export const messageReacted = defineEvent({

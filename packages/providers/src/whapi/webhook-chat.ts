@@ -9,9 +9,6 @@ export interface WhapiDelivery extends Delivery {
   bodySha256: string
 }
 
-/** Stands for the chat where Whapi does not name it, as in deletions: the message id finds it. */
-export const unknownChat = 'unknown'
-
 /** The fields that place an event in its chat, or null when the ids cannot be a subject on the bus. */
 export function chatFields(delivery: WhapiDelivery, chatId: string) {
   const chatKey = `whatsapp:${delivery.accountId}:${chatId}`

@@ -1,8 +1,8 @@
-import { messageDeleted, messageEdited, messageReacted, messageReceived } from '@parley/contracts'
+import { messageDeleted, messageEdited, messageReacted, messageReceived, unknownChat } from '@parley/contracts'
 import { externalId, type Fields, fields, isFields, list, secondsToIso, text } from '../webhook/fields.ts'
 import { contentHash, dedupeKey, emitted, unrecognised, unused } from '../webhook/items.ts'
 import type { NormalisedItem } from '../webhook/types.ts'
-import { chatFields, chatKindOf, senderOf, unknownChat, type WhapiDelivery } from './webhook-chat.ts'
+import { chatFields, chatKindOf, senderOf, type WhapiDelivery } from './webhook-chat.ts'
 import { bodyText, contentOf, isCut } from './webhook-content.ts'
 
 export type { WhapiDelivery } from './webhook-chat.ts'
@@ -15,8 +15,10 @@ export function newMessage(delivery: WhapiDelivery, item: Fields): NormalisedIte
   const id = externalId(item.id)
   const type = text(item.type, 64)
   if (id === null) return unrecognised(delivery, `${delivery.topic}:${contentHash(item)}`, 'A message without an id.')
-  const key = delivery.topic === 'messages.put' ? dedupeKey(delivery.topic, id, contentHash(item)) : dedupeKey(delivery.topic, id)
   const chatId = externalId(item.chat_id)
+  // Whoever writes chooses their messages' ids: the same id in another chat is another message.
+  const named = [delivery.topic, chatId ?? unknownChat, id]
+  const key = delivery.topic === 'messages.put' ? dedupeKey(...named, contentHash(item)) : dedupeKey(...named)
   if (chatId === null || type === null) return unrecognised(delivery, key, 'A message without a chat or a type.')
   if (type === 'action') return action(delivery, id, chatId, item)
   if (type === 'poll_update') return unused(key, 'Counts of a poll are not used.')
@@ -47,42 +49,48 @@ function received(delivery: WhapiDelivery, key: string, id: string, chatId: stri
   return wasCut ? emitted(key, messageReceived, data, 'The text was cut to fit an event.') : emitted(key, messageReceived, data)
 }
 
+/** Who wrote a message or did something to one. */
+function writerOf(delivery: WhapiDelivery, chatId: string, item: Fields): { id: string; fromUs: boolean } {
+  const fromUs = item.from_me === true
+  return { id: senderOf(externalId(item.from), fromUs ? delivery.accountId : chatId).id, fromUs }
+}
+
 /** What somebody did to a message. An edit comes as an action and again as a patch: both carry the action's id as key. */
 function action(delivery: WhapiDelivery, id: string, chatId: string, item: Fields): NormalisedItem {
-  const key = dedupeKey('messages.action', id)
+  const key = dedupeKey('messages.action', chatId, id)
   const act = fields(item.action)
   const target = externalId(act.target)
   const chat = chatFields(delivery, chatId)
   if (chat === null) return unrecognised(delivery, key, 'A chat id that no chat can have.')
   const at = secondsToIso(item.timestamp) ?? delivery.receivedAt
   const { receiptId } = delivery
+  const author = writerOf(delivery, chatId, item)
   switch (act.type) {
     case 'edit':
     case 'edited': {
       const content = fields(act.edited_content)
       const words = bodyText(content.body ?? content.caption)
       if (target === null || words === null) return unused(key, 'An edit that changes no text.')
-      return emitted(key, messageEdited, { ...chat, providerMessageId: target, text: words, editedAt: at, receiptId })
+      return emitted(key, messageEdited, { ...chat, providerMessageId: target, author, text: words, editedAt: at, receiptId })
     }
     case 'delete':
       if (target === null) break
-      return emitted(dedupeKey('messages.delete', target), messageDeleted, {
+      return emitted(dedupeKey('messages.delete', chatId, target, author.id), messageDeleted, {
         ...chat,
         providerMessageId: target,
+        author,
         deletedAt: at,
         receiptId,
       })
     case 'reaction': {
       if (target === null) break
-      const fromUs = item.from_me === true
-      const reactorId = senderOf(externalId(item.from), fromUs ? delivery.accountId : chatId).id
       // An empty emoji takes the reaction away.
       const emoji = text(act.emoji, 64)
       return emitted(key, messageReacted, {
         ...chat,
         targetProviderMessageId: target,
-        reactorId,
-        fromUs,
+        reactorId: author.id,
+        fromUs: author.fromUs,
         emoji,
         reactedAt: at,
         receiptId,
@@ -103,16 +111,26 @@ export function editedMessage(delivery: WhapiDelivery, update: Fields): Normalis
   const id = externalId(update.id) ?? externalId(after.id)
   if (id === null) return unrecognised(delivery, `${delivery.topic}:${contentHash(update)}`, 'A change without a message id.')
   const triggerId = externalId(trigger.id)
-  const key = triggerId === null ? dedupeKey(delivery.topic, id, contentHash(update)) : dedupeKey('messages.action', triggerId)
   const chatId = externalId(after.chat_id) ?? externalId(before.chat_id) ?? externalId(trigger.chat_id)
+  const whole = dedupeKey(delivery.topic, id, contentHash(update))
+  const key = triggerId === null || chatId === null ? whole : dedupeKey('messages.action', chatId, triggerId)
   const chat = chatId === null ? null : chatFields(delivery, chatId)
-  if (chat === null) return unrecognised(delivery, key, 'A change without a chat.')
+  if (chatId === null || chat === null) return unrecognised(delivery, key, 'A change without a chat.')
   const words = wordsOf(after)
   if (words === null || words === wordsOf(before)) {
-    return unused(dedupeKey(delivery.topic, id, contentHash(update)), `Changes of ${changedNames(update)} are not used.`)
+    return unused(whole, `Changes of ${changedNames(update)} are not used.`)
   }
   const editedAt = secondsToIso(trigger.timestamp) ?? delivery.receivedAt
-  return emitted(key, messageEdited, { ...chat, providerMessageId: id, text: words, editedAt, receiptId: delivery.receiptId })
+  // Where the patch brings what triggered it, that says who did it; else the message as it now is says whose it is.
+  const author = writerOf(delivery, chatId, isFields(update.trigger) ? trigger : after)
+  return emitted(key, messageEdited, {
+    ...chat,
+    providerMessageId: id,
+    author,
+    text: words,
+    editedAt,
+    receiptId: delivery.receiptId,
+  })
 }
 
 function wordsOf(message: Fields): string | null {

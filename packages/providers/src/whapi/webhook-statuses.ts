@@ -1,8 +1,8 @@
-import { type DataOf, type MessageStatus, messageStatusChanged } from '@parley/contracts'
+import { type DataOf, type MessageStatus, messageStatusChanged, unknownChat } from '@parley/contracts'
 import { type Fields, externalId, isFields, list, secondsToIso, text, word } from '../webhook/fields.ts'
 import { dedupeKey, emitted, unrecognised } from '../webhook/items.ts'
 import type { NormalisedItem } from '../webhook/types.ts'
-import { chatFields, unknownChat, type WhapiDelivery } from './webhook-chat.ts'
+import { chatFields, type WhapiDelivery } from './webhook-chat.ts'
 
 const known: readonly string[] = ['failed', 'pending', 'sent', 'delivered', 'read', 'played', 'deleted'] satisfies MessageStatus[]
 
@@ -12,9 +12,10 @@ export function messageStatus(delivery: WhapiDelivery, item: Fields): Normalised
   const status = item.status
   if (id === null) return unrecognised(delivery, dedupeKey(delivery.topic, delivery.bodySha256), 'A status without a message id.')
   const viewer = externalId(item.viewer_id)
-  const key = dedupeKey(delivery.topic, id, word(status, 32) ?? '', ...(viewer === null ? [] : [viewer]))
+  const chatId = externalId(item.recipient_id) ?? unknownChat
+  const key = dedupeKey(delivery.topic, chatId, id, word(status, 32) ?? '', ...(viewer === null ? [] : [viewer]))
   if (typeof status !== 'string' || !known.includes(status)) return unrecognised(delivery, key, 'A status of an unknown name.')
-  const chat = chatFields(delivery, externalId(item.recipient_id) ?? unknownChat)
+  const chat = chatFields(delivery, chatId)
   if (chat === null) return unrecognised(delivery, key, 'A chat id that no chat can have.')
   return emitted(key, messageStatusChanged, {
     ...chat,

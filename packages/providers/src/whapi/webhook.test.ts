@@ -276,10 +276,35 @@ describe('what happens to messages', () => {
     const byId = removed({ messages_removed: ['m1'] })
     expect(only(byAction, messageDeleted)).toMatchObject({ providerMessageId: 'm1', chatId: '33612345678@s.whatsapp.net' })
     expect(only(byId, messageDeleted)).toMatchObject({ providerMessageId: 'm1', chatId: 'unknown' })
-    expect(byId.items[0]?.dedupeKey).toBe(byAction.items[0]?.dedupeKey)
+    // The provider's own word must not pass for a repetition of what somebody claimed to delete.
+    expect(byId.items[0]?.dedupeKey).not.toBe(byAction.items[0]?.dedupeKey)
     expect(only(removed({ messages_removed: [{ id: 'm1', chat_id: '1@g.us' }] }), messageDeleted).chatId).toBe('1@g.us')
     expect(only(removed({ messages_removed_all: '33612345678@s.whatsapp.net' }), messageDeleted).providerMessageId).toBeNull()
     expect(removed({ messages_removed: [] }).items).toEqual([])
+  })
+
+  test('say in which chat and by whom, so that one id in two chats is two things', () => {
+    const edit = { action: { target: 'm1', type: 'edit', edited_content: { body: 'x' } } }
+    const inChat = (chat_id: string, type: string, parts: object) => posted(message(type, { id: 'same', chat_id, ...parts }))
+    for (const [type, parts] of [
+      ['text', { text: { body: 'x' } }],
+      ['action', edit],
+      ['action', { action: { target: 'm1', type: 'delete' } }],
+      ['action', { action: { target: 'm1', type: 'reaction', emoji: '👍' } }],
+    ] as const) {
+      const [one, other] = [inChat('33612345678@s.whatsapp.net', type, parts), inChat('33687654321@s.whatsapp.net', type, parts)]
+      expect(one.items[0]?.dedupeKey).not.toBe(other.items[0]?.dedupeKey)
+    }
+    expect(only(inChat('33612345678@s.whatsapp.net', 'action', { ...edit, from: '33612345678' }), messageEdited).author).toEqual({
+      id: '33612345678@s.whatsapp.net',
+      fromUs: false,
+    })
+    expect(
+      only(inChat('33612345678@s.whatsapp.net', 'action', { ...edit, from_me: true, from: '33639980099' }), messageEdited).author,
+    ).toEqual({
+      id: '33639980099@s.whatsapp.net',
+      fromUs: true,
+    })
   })
 
   test.each(['vote', 'ephemeral'])('actions of type %s are recognised and not used', (type) => {

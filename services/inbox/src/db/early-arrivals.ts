@@ -1,7 +1,7 @@
+import { unknownChat } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Tx } from '@parley/runtime'
 import { sql } from 'kysely'
-import type { Chat } from './conversations.ts'
 import type { ProviderMessage } from './messages.ts'
 import type { DB, EarlyArrivals } from './types.ts'
 
@@ -17,7 +17,7 @@ export async function lockProviderMessageName(tx: Tx<DB>, organizationId: string
 export async function keepEarlyArrival(
   tx: Tx<DB>,
   organizationId: string,
-  arrival: Chat & ProviderMessage & { kind: EarlyArrivals['kind']; data: unknown; occurredAt: Date; arrivedAt: Date },
+  arrival: ProviderMessage & { kind: EarlyArrivals['kind']; data: unknown; occurredAt: Date; arrivedAt: Date },
 ): Promise<boolean> {
   const { kind, channel, accountId, chatId, providerMessageId } = arrival
   const { rows } = await sql`
@@ -25,8 +25,9 @@ export async function keepEarlyArrival(
     select ${organizationId}::uuid, ${randomUUIDv7()}::uuid, ${kind}::text, ${channel}::text, ${accountId}::text, ${chatId}::text,
       ${providerMessageId}::text, ${JSON.stringify(arrival.data)}::jsonb, ${arrival.occurredAt}::timestamptz, ${arrival.arrivedAt}::timestamptz
     where not exists (
-      select 1 from messages where organization_id = ${organizationId} and channel = ${channel} and account_id = ${accountId}
-        and provider_message_id = ${providerMessageId})
+      select 1 from messages m join conversations c on c.organization_id = m.organization_id and c.id = m.conversation_id
+      where m.organization_id = ${organizationId} and m.channel = ${channel} and m.account_id = ${accountId}
+        and m.provider_message_id = ${providerMessageId} and (c.chat_id = ${chatId} or c.chat_id is null or ${chatId} = ${unknownChat}))
     returning id`.execute(tx)
   return rows.length > 0
 }
@@ -46,8 +47,9 @@ export async function takeDueArrivals(
     with due as (
       select e.organization_id, e.id from early_arrivals e
       where e.organization_id = ${organizationId} and ((e.kind = 'echo' and e.arrived_at < ${due.echoesBefore}) or exists (
-        select 1 from messages m where m.organization_id = e.organization_id and m.channel = e.channel and m.account_id = e.account_id
-          and m.provider_message_id = e.provider_message_id))
+        select 1 from messages m join conversations c on c.organization_id = m.organization_id and c.id = m.conversation_id
+        where m.organization_id = e.organization_id and m.channel = e.channel and m.account_id = e.account_id
+          and m.provider_message_id = e.provider_message_id and (c.chat_id = e.chat_id or c.chat_id is null or e.chat_id = ${unknownChat})))
       -- Echoes first: they bring the messages that the others speak of.
       order by (e.kind = 'echo') desc, e.occurred_at, e.id
       limit ${due.limit}

@@ -3,7 +3,13 @@ import type { Event } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import type { DB } from './types.ts'
 
-export type NoteReason = 'erased' | 'nothing_to_erase' | 'needs_person' | 'unknown_message' | 'unknown_conversation'
+export type NoteReason =
+  | 'erased'
+  | 'not_theirs'
+  | 'nothing_to_erase'
+  | 'needs_person'
+  | 'unknown_message'
+  | 'unknown_conversation'
 
 /** Why an event changed nothing: so that nothing is lost without a word. Never what it said. */
 export async function noteEvent(

@@ -1,4 +1,4 @@
-import type { Channel, MessageStatus } from '@parley/contracts'
+import { type Channel, type MessageStatus, unknownChat } from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import { type RawBuilder, sql } from 'kysely'
 import { statusRank } from '../rules/status.ts'
@@ -26,11 +26,16 @@ export interface StatusEffect {
 export async function applyStatusOfProvider(
   tx: Tx<DB>,
   organizationId: string,
-  { channel, accountId, providerMessageId }: ProviderMessage,
+  { channel, accountId, chatId, providerMessageId }: ProviderMessage,
   report: StatusReport,
 ): Promise<StatusEffect | undefined> {
-  const named = sql`channel = ${channel} and account_id = ${accountId} and provider_message_id = ${providerMessageId}`
-  return await applyStatus(tx, organizationId, named, report)
+  // Only what we sent has a status at the provider. Whom a report calls its recipient is not always the chat, so that decides only ties.
+  const ours = sql`id = (
+    select m.id from messages m join conversations c on c.organization_id = m.organization_id and c.id = m.conversation_id
+    where m.organization_id = ${organizationId} and m.channel = ${channel} and m.account_id = ${accountId}
+      and m.provider_message_id = ${providerMessageId} and m.sender <> 'user'
+    order by (c.chat_id = ${chatId}) desc nulls last limit 1)`
+  return await applyStatus(tx, organizationId, ours, report)
 }
 
 /** The same for a message that we know by our own id. */
@@ -96,7 +101,7 @@ export async function nameMessage(
     with target as (
       select organization_id, id, conversation_id, channel, account_id, status, status_rank from messages m
       where organization_id = ${organizationId} and id = ${id} and not exists (
-        select 1 from messages o where o.organization_id = m.organization_id and o.channel = m.channel and o.account_id = m.account_id
+        select 1 from messages o where o.organization_id = m.organization_id and o.conversation_id = m.conversation_id
           and o.provider_message_id = ${named.providerMessageId}::text and o.id <> m.id)
       for no key update
     ), moved as (
@@ -113,9 +118,11 @@ export async function nameMessage(
       insert into message_status_history (organization_id, id, message_id, status, applied, changed_at)
       select organization_id, ${named.historyId}::uuid, id, 'sent', status_rank < ${sent}::smallint, ${named.sentAt}::timestamptz from target
     ), early as (
-      delete from early_arrivals e using target t
+      delete from early_arrivals e using target t, conversations c
       where e.organization_id = ${organizationId} and e.channel = t.channel and e.account_id = t.account_id
         and e.provider_message_id = ${named.providerMessageId}::text
+        and c.organization_id = ${organizationId} and c.id = t.conversation_id
+        and (e.kind = 'status' or c.chat_id is null or e.chat_id in (c.chat_id, ${unknownChat}))
       returning e.id, e.kind, e.data, e.occurred_at
     )
     select t.id as message_id, t.conversation_id, t.channel, t.account_id, t.status_rank < ${sent}::smallint as applied,
@@ -140,7 +147,7 @@ export async function withdrawAdopted(
       provider_message_id = null, status = 'dropped', status_rank = ${statusRank('dropped')}::smallint, failure_reason = 'duplicate_of_sent'
     from messages m
     where m.organization_id = ${organizationId} and m.id = ${original.id}
-      and o.organization_id = m.organization_id and o.channel = m.channel and o.account_id = m.account_id
+      and o.organization_id = m.organization_id and o.conversation_id = m.conversation_id
       and o.provider_message_id = ${original.providerMessageId} and o.id <> m.id and o.sender <> 'user'
     returning o.id as message_id, o.conversation_id`.execute(tx)
   return rows[0]

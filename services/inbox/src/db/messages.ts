@@ -1,13 +1,20 @@
-import type { Channel, ConversationStatus, MessageContent, MessageStatus, SenderKind } from '@parley/contracts'
+import {
+  type Channel,
+  type ChatKind,
+  type ConversationStatus,
+  type MessageContent,
+  type MessageStatus,
+  type SenderKind,
+  unknownChat,
+} from '@parley/contracts'
 import type { Tx } from '@parley/runtime'
 import { sql } from 'kysely'
 import { statusRank } from '../rules/status.ts'
+import type { Chat } from './conversations.ts'
 import type { DB, EarlyArrivals, Messages, QuickReplies, StoredContent } from './types.ts'
 
-/** The name a provider gave a message, unique for one account of ours. */
-export interface ProviderMessage {
-  channel: Channel
-  accountId: string
+/** The name a provider gave a message. Who writes may choose it, so it is unique in its chat and nowhere else. */
+export interface ProviderMessage extends Chat {
   providerMessageId: string
 }
 
@@ -68,7 +75,7 @@ function onceBy(message: NewMessage) {
   if (message.turnId !== null) return sql`(organization_id, turn_id) where turn_id is not null`
   if (message.clientMessageId !== null)
     return sql`(organization_id, conversation_id, client_message_id) where client_message_id is not null`
-  return sql`(organization_id, channel, account_id, provider_message_id)`
+  return sql`(organization_id, conversation_id, provider_message_id) where provider_message_id is not null`
 }
 
 /**
@@ -89,7 +96,7 @@ export async function addMessage(tx: Tx<DB>, organizationId: string, message: Ne
         ${JSON.stringify(stored(message.content))}::jsonb, ${JSON.stringify(message.quickReplies)}::jsonb, ${message.status}::text,
         ${statusRank(message.status)}::smallint, ${message.providerMessageId}::text, ${message.clientMessageId}::text, ${message.turnId}::uuid,
         coalesce(${message.replyToMessageId}::uuid, (
-          select q.id from messages q where q.organization_id = c.organization_id and q.channel = c.channel and q.account_id = c.account_id
+          select q.id from messages q where q.organization_id = c.organization_id and q.conversation_id = c.id
             and q.provider_message_id = ${message.replyToProviderMessageId}::text)),
         ${message.replyToProviderMessageId}::text, ${message.wantsReply}::boolean, ${message.basedOnVersion}::integer,
         ${message.confidence}::double precision, ${message.model}::text, ${message.simulated}::boolean, ${message.sentAt}::timestamptz,
@@ -116,9 +123,10 @@ export async function addMessage(tx: Tx<DB>, organizationId: string, message: Ne
       from added a
       where c.organization_id = ${organizationId} and c.id = ${message.conversationId}
     ), early as (
-      delete from early_arrivals e using added a
+      delete from early_arrivals e using added a, conversations c
       where e.organization_id = ${organizationId} and e.channel = a.channel and e.account_id = a.account_id
         and e.provider_message_id = ${message.providerMessageId}::text
+        and c.organization_id = ${organizationId} and c.id = a.conversation_id and e.chat_id in (c.chat_id, ${unknownChat})
       returning e.id, e.kind, e.data, e.occurred_at
     )
     select a.version,
@@ -169,6 +177,9 @@ export async function recordDropped(
 export interface KnownMessage {
   id: string
   conversationId: string
+  chatKind: ChatKind
+  sender: SenderKind
+  senderId: string | null
   status: MessageStatus
   text: string | null
   content: StoredContent
@@ -177,29 +188,33 @@ export interface KnownMessage {
   erasedAt: Date | null
 }
 
-/** The message that the provider knows by that name, held until the commit. */
+/**
+ * Those messages `m` of conversation `c` that may be meant by a provider's name: in the chat that is named, or in one that was cut off from
+ * it by an erasure, or in any where none is named. More than one of them means that nobody knows which.
+ */
+const named = ({ channel, accountId, chatId, providerMessageId }: ProviderMessage) => sql<boolean>`
+  m.channel = ${channel} and m.account_id = ${accountId} and m.provider_message_id = ${providerMessageId}
+  and (c.chat_id = ${chatId} or c.chat_id is null or ${chatId} = ${unknownChat})`
+
+/** The message that the provider knows by that name in that chat, held until the commit. */
 export async function lockMessageOfProvider(
   tx: Tx<DB>,
   organizationId: string,
   name: ProviderMessage,
 ): Promise<KnownMessage | undefined> {
-  return await selectNamed(tx, organizationId, name)
-    .select(['id', 'conversationId', 'status', 'text', 'content', 'editedAt', 'deletedAt', 'erasedAt'])
-    .forNoKeyUpdate()
-    .executeTakeFirst()
+  const { rows } = await sql<KnownMessage>`
+    select m.id, m.conversation_id, c.chat_kind, m.sender, m.sender_id, m.status, m.text, m.content, m.edited_at, m.deleted_at, m.erased_at
+    from messages m join conversations c on c.organization_id = m.organization_id and c.id = m.conversation_id
+    where m.organization_id = ${organizationId} and ${named(name)}
+    order by (c.chat_id is not null) desc limit 2 for no key update of m`.execute(tx)
+  return name.chatId === unknownChat && rows.length > 1 ? undefined : rows[0]
 }
 
 export async function isKnownToProvider(tx: Tx<DB>, organizationId: string, name: ProviderMessage): Promise<boolean> {
-  return (await selectNamed(tx, organizationId, name).select('id').executeTakeFirst()) !== undefined
-}
-
-function selectNamed(tx: Tx<DB>, organizationId: string, name: ProviderMessage) {
-  return tx
-    .selectFrom('messages')
-    .where('organizationId', '=', organizationId)
-    .where('channel', '=', name.channel)
-    .where('accountId', '=', name.accountId)
-    .where('providerMessageId', '=', name.providerMessageId)
+  const { rows } = await sql`
+    select 1 from messages m join conversations c on c.organization_id = m.organization_id and c.id = m.conversation_id
+    where m.organization_id = ${organizationId} and ${named(name)} limit 1`.execute(tx)
+  return rows.length > 0
 }
 
 /** A message of ours that has no name at the provider yet and says the same words: the one that an echo repeats. */

@@ -17,7 +17,7 @@ export const deleteMessage = on('delete-message', messageDeleted, async (context
   if (providerMessageId === null) return await clearChat(context)
   const deletion = { ...data, providerMessageId }
   const result = await applyDeletion(context, organizationId, deletion)
-  if (result === 'erased') await noteEvent(tx, event, 'erased', app.now())
+  if (result === 'erased' || result === 'not_theirs') await noteEvent(tx, event, result, app.now())
   if (result !== 'unknown') return
   const kept = await keepForLater(context, { kind: 'deletion', providerMessageId, occurredAt: deletedAt })
   if (kept === 'known') await applyDeletion(context, organizationId, deletion)

@@ -8,7 +8,7 @@ export const editMessage = on('edit-message', messageEdited, async (context) => 
   const { event, app, tx } = context
   const { organizationId, data } = event
   const result = await applyEdit(context, organizationId, data)
-  if (result === 'erased') await noteEvent(tx, event, 'erased', app.now())
+  if (result === 'erased' || result === 'not_theirs') await noteEvent(tx, event, result, app.now())
   if (result !== 'unknown') return
   const { providerMessageId, editedAt } = data
   const kept = await keepForLater(context, { kind: 'edit', providerMessageId, occurredAt: editedAt })

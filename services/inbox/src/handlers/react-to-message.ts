@@ -8,7 +8,7 @@ export const reactToMessage = on('react-to-message', messageReacted, async (cont
   const { event, app, tx } = context
   const { organizationId, data } = event
   const result = await applyReaction(context, organizationId, data)
-  if (result === 'erased') await noteEvent(tx, event, 'erased', app.now())
+  if (result === 'erased' || result === 'not_theirs') await noteEvent(tx, event, result, app.now())
   if (result !== 'unknown') return
   const { targetProviderMessageId: providerMessageId, reactedAt } = data
   const kept = await keepForLater(context, { kind: 'reaction', providerMessageId, occurredAt: reactedAt })

@@ -13,9 +13,13 @@ import { recordDeletion, recordEdit, setReaction } from '../db/message-changes.t
 import { applyStatusOfProvider, type StatusEffect } from '../db/message-status.ts'
 import { type EarlyArrival, lockMessageOfProvider, restored } from '../db/messages.ts'
 import type { DB } from '../db/types.ts'
+import { mayChange } from '../rules/change.ts'
 
-/** What became of a change: `unknown` when there is no such message (yet), `erased` when it may not say anything any more. */
-export type ChangeResult = 'done' | 'unknown' | 'erased'
+/**
+ * What became of a change: `unknown` when there is no such message in that chat (yet), `erased` when it may not say anything any more,
+ * `not_theirs` when it was made by somebody who did not write the message.
+ */
+export type ChangeResult = 'done' | 'unknown' | 'erased' | 'not_theirs'
 
 type Tools = { tx: Tx<DB>; emit: Emit }
 
@@ -50,6 +54,7 @@ export async function applyEdit(
   const message = await lockMessageOfProvider(tx, organizationId, data)
   if (!message) return 'unknown'
   if (message.erasedAt) return 'erased'
+  if (!mayChange(message, data.author)) return 'not_theirs'
   const { text, editedAt: updatedAt } = data
   const editedAt = new Date(updatedAt)
   // The same edit may be reported twice, as an action and as a change of the message.
@@ -72,6 +77,7 @@ export async function applyDeletion(
   const message = await lockMessageOfProvider(tx, organizationId, data)
   if (!message) return 'unknown'
   if (message.erasedAt) return 'erased'
+  if (!mayChange(message, data.author)) return 'not_theirs'
   // Deleted, not merely cleared from the phone.
   if (message.deletedAt && message.status === 'deleted') return 'done'
   await recordDeletion(tx, organizationId, message, new Date(data.deletedAt))
@@ -84,8 +90,8 @@ export async function applyReaction(
   organizationId: string,
   data: DataOf<typeof messageReacted>,
 ): Promise<ChangeResult> {
-  const { channel, accountId, targetProviderMessageId: providerMessageId, reactorId, fromUs, emoji, reactedAt } = data
-  const message = await lockMessageOfProvider(tx, organizationId, { channel, accountId, providerMessageId })
+  const { targetProviderMessageId: providerMessageId, reactorId, fromUs, emoji, reactedAt } = data
+  const message = await lockMessageOfProvider(tx, organizationId, { ...data, providerMessageId })
   if (!message) return 'unknown'
   if (message.erasedAt) return 'erased'
   const reaction = { reactorId, fromUs, emoji }
@@ -118,14 +124,14 @@ export async function applyEarlyArrivals(
         break
       case 'edit': {
         const edit = messageEdited.schema.parse(data)
-        await applyEdit(tools, organizationId, edit)
-        reads.text = edit.text
+        if ((await applyEdit(tools, organizationId, edit)) === 'done') reads.text = edit.text
         break
       }
       case 'deletion': {
         const { providerMessageId, ...deletion } = messageDeleted.schema.parse(data)
-        if (providerMessageId !== null) await applyDeletion(tools, organizationId, { ...deletion, providerMessageId })
-        reads.deleted = true
+        if (providerMessageId === null) break
+        const result = await applyDeletion(tools, organizationId, { ...deletion, providerMessageId })
+        if (result === 'done') reads.deleted = true
         break
       }
       case 'reaction':
