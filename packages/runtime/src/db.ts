@@ -10,7 +10,7 @@ import {
 import type { Writable } from 'node:stream'
 import pg from 'pg'
 import { NamesPlugin, SqlCompiler } from './compile-sql.ts'
-import { AppError, classify } from './errors.ts'
+import { AppError, classify, isStalePlan } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Tx } from './types.ts'
 
@@ -55,15 +55,28 @@ const mostPrepared = 1_000
 const preparedNames = new Map<string, string>()
 const seenOnce = new Set<string>()
 
+/**
+ * All columns of a table, whichever it has: after a migration has added one, Postgres refuses the prepared statement for ever ("cached
+ * plan must not change result type"), and its transaction with it. A function's columns stand in its own statement.
+ */
+const openColumns =
+  /(?:\bselect|\breturning|,)\s+(?:distinct\s+(?:on\s*\([^)]*\)\s*)?)?(?:"?\w+"?\.)?\*(?!\s+from\s+(?:unnest|json_to_recordset|jsonb_to_recordset)\s*\()/i
+const neverPrepared = new Set<string>()
+
 function preparedName(text: string): string | undefined {
   const name = preparedNames.get(text)
-  if (name !== undefined || preparedNames.size >= mostPrepared) return name
+  if (name !== undefined || preparedNames.size >= mostPrepared || neverPrepared.has(text)) return name
   if (!seenOnce.has(text)) {
     if (seenOnce.size >= mostPrepared) seenOnce.clear()
     seenOnce.add(text)
     return undefined
   }
   seenOnce.delete(text)
+  if (openColumns.test(text)) {
+    if (neverPrepared.size >= mostPrepared) neverPrepared.clear()
+    neverPrepared.add(text)
+    return undefined
+  }
   const fresh = `p${preparedNames.size + 1}`
   preparedNames.set(text, fresh)
   return fresh
@@ -249,7 +262,8 @@ export function openDatabase<DB>(options: DatabaseOptions): Database<DB> {
     }
     /** Gives the connection back; one that is no good any more is closed. */
     async function ended(error?: unknown): Promise<void> {
-      if (error !== undefined && !(error instanceof AppError) && classify(error) === 'outage') broken ??= error as Error
+      const isLost = !(error instanceof AppError) && classify(error) === 'outage'
+      if (error !== undefined && (isLost || isStalePlan(error))) broken ??= error as Error
       if (error !== undefined && !broken) {
         await client.query('rollback').catch((failure: Error) => {
           broken = failure

@@ -27,6 +27,8 @@ group('an error', () => {
     ['the broker is away', new BrokerAway('away'), 'outage'],
     ['a part of the system does not answer', new AppError('unavailable', 'away'), 'outage'],
     ['an index cannot hold the value', coded('54000'), 'permanent'],
+    ['a migration overtook a prepared statement', coded('0A000', 'cached plan must not change result type'), 'contention'],
+    ['Postgres cannot do that', coded('0A000', 'cross-database references are not implemented'), 'bug'],
     ['it asks for a later try', new RetryLater('later'), 'retry'],
     ['no try will help', new Permanent('never'), 'permanent'],
     ['the contract refuses it', new ContractError('wrong'), 'permanent'],

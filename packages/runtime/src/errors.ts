@@ -109,7 +109,7 @@ export function classify(error: unknown): ErrorClass {
   if (name === 'ContractError' || name === 'ZodError') return 'permanent'
   if (code !== undefined) {
     if (outageCodes.has(code) || socketCodes.has(code)) return 'outage'
-    if (contentionCodes.has(code)) return 'contention'
+    if (contentionCodes.has(code) || isStalePlan(error)) return 'contention'
     if (retryCodes.has(code)) return 'retry'
     // Classes 22 and 54: the data itself cannot be stored, or not in an index; class 23 is our own logic gone wrong.
     if (/^(22|54)...$/.test(code)) return 'permanent'
@@ -122,6 +122,12 @@ export function classify(error: unknown): ErrorClass {
     return 'outage'
   }
   return 'bug'
+}
+
+/** A migration changed what a statement prepared before it answers: it is refused on this connection for ever, and fine on another. */
+export function isStalePlan(error: unknown): boolean {
+  const { code, message } = describe(error)
+  return code === '0A000' && message.includes('cached plan')
 }
 
 /** Name, code and message of anything thrown. */

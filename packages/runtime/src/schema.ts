@@ -3,7 +3,7 @@ import { Migrator } from 'kysely/migration'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
-import { describe } from './errors.ts'
+import { classify, describe } from './errors.ts'
 import { organizationTables } from './identity/organization-tables.ts'
 import { closedOrganizationsPolicy, heldJobs } from './held-tables.ts'
 import { idempotencyPolicies, idempotencyTables } from './idempotency-tables.ts'
@@ -164,12 +164,35 @@ export interface MigrateOptions {
  * ran before it stays.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
-  const pool = new pg.Pool({ connectionString: options.adminUrl, max: 2, application_name: 'parley-migrate' })
+  const pool = new pg.Pool({
+    connectionString: options.adminUrl,
+    max: 2,
+    application_name: 'parley-migrate',
+    options: `-c lock_timeout=${lockTimeoutMs}`,
+  })
   try {
     await createRoles(pool, options)
     for (const service of options.services) await migrateService(pool, options.adminUrl, service)
   } finally {
     await pool.end()
+  }
+}
+
+const lockTimeoutMs = 1_000
+const mostLockTries = 600
+
+/**
+ * Whoever waits to change a table makes all its traffic wait behind it. So a step gives up soon, lets them pass and comes back; also
+ * while another process migrates, which it waits for in the same way.
+ */
+async function betweenTraffic(step: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await step()
+    } catch (error) {
+      if (classify(error) !== 'contention' || tries === mostLockTries) throw error
+      await new Promise((resolve) => setTimeout(resolve, 200 * (0.5 + Math.random())))
+    }
   }
 }
 
@@ -242,13 +265,15 @@ async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<
         ),
     },
   })
-  const { error, results } = await migrator.migrateToLatest()
-  if (error) {
+  await betweenTraffic(async () => {
+    const { error, results } = await migrator.migrateToLatest()
+    if (error === undefined) return
+    if (error instanceof Error && classify(error) === 'contention') throw error
     const failed = results?.find((result) => result.status === 'Error')
     throw new Error(`Migration ${failed?.migrationName ?? ''} of ${service.name} failed.`, { cause: error })
-  }
+  })
   await createJobQueues(adminUrl, service)
-  await secure(pool, schema, role)
+  await betweenTraffic(() => secure(pool, schema, role))
 }
 
 /** Row-level security and grants, for whatever tables there are: a new table cannot be forgotten. */
