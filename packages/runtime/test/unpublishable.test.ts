@@ -63,7 +63,7 @@ test.each([
 
 test('what was given up of the outbox stays given up when the stream is filled again, and can be tried again', async () => {
   const id = await inOutbox('é'.repeat(34), 'x')
-  await world.settle()
+  await expect.poll(dead, { timeout: 10_000 }).toMatchObject([{ id, state: 'dead' }])
   expect(await world.call('POST', `/v1/ops/counter/dead-letters/${id}/redrive`)).toMatchObject({ status: 200 })
   await world.settle()
   expect(await dead()).toMatchObject([{ id, state: 'dead' }])
@@ -79,7 +79,7 @@ test('what was given up of the outbox stays given up when the stream is filled a
 test('publishing again what the outbox keeps passes over what can never be published', async () => {
   await world.state('counter', counterBumped, { counter: 'k', note: 'good' })
   await inOutbox('é'.repeat(34), 'x')
-  await world.settle()
+  await expect.poll(dead, { timeout: 10_000 }).toHaveLength(1)
   const answer = await world.call('POST', '/v1/ops/counter/replay', { body: { since: new Date(0).toISOString() } })
   expect(answer).toMatchObject({ status: 200, body: { more: false } })
 })

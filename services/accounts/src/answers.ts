@@ -55,9 +55,14 @@ export function answerIdentity({ answer, database, now }: AnswersOptions): void 
   })
   answer(askKeysUsed.topic, askKeysUsed.question, async ({ uses }) => {
     const byOrganization = Map.groupBy(uses, (use) => use.organizationId)
-    // One after the other, each its own transaction: a report is no reason to hold many rows for long.
+    const failures: unknown[] = []
+    // One after the other, each its own transaction: a report is no reason to hold many rows for long, nor one to miss the others.
     for (const [organizationId, theirs] of byOrganization)
-      await database.transaction(organizationId, ({ tx }) => countKeyUses(tx, organizationId, theirs, now()))
+      await database
+        .transaction(organizationId, ({ tx }) => countKeyUses(tx, organizationId, theirs, now()))
+        .catch((error: unknown) => failures.push(error))
+    // Whoever reports says it again: what was counted is known by its id.
+    if (failures.length > 0) throw failures[0]
   })
   answer(askOutside.topic, askOutside.question, (identity) => findOutsidePerson(database, identity))
 }

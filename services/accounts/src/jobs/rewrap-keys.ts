@@ -1,4 +1,4 @@
-import { describe, SealBroken } from '@parley/runtime'
+import { classify, describe, isOurTrouble, SealBroken } from '@parley/runtime'
 import { z } from 'zod'
 import { type App, job } from '../app.ts'
 import { changeConnection, lockConnections } from '../db/connections.ts'
@@ -22,8 +22,9 @@ export const rewrapKeys = job(
       try {
         await rewrapOrganization(app, holder)
       } catch (error) {
-        if (!(error instanceof SealBroken)) throw error
-        log.error({ organizationId: holder, err: describe(error) }, 'the data key of an organization opens with no key of ours')
+        if (signal.aborted || isOurTrouble(classify(error))) throw error
+        const why = error instanceof SealBroken ? 'opens with no key of ours' : 'could not be wrapped anew'
+        log.error({ organizationId: holder, err: describe(error) }, `the data key of an organization ${why}`)
       }
     }
     const last = holders.at(-1)

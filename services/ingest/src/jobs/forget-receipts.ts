@@ -1,3 +1,4 @@
+import { classify, describe, isOurTrouble } from '@parley/runtime'
 import { type App, job } from '../app.ts'
 import { deleteItems, deleteReceipts, type ItemPlace, listOwners } from '../db/old-receipts.ts'
 import { forgetReceiptsRef } from '../db/upkeep.ts'
@@ -21,8 +22,14 @@ export const forgetReceipts = job(
     const before = firstIdAt(new Date(app.now().getTime() - app.config.INGEST_RECEIPT_DAYS * day))
     const owners = await read((tx) => listOwners(tx, after, ownersAtOnce))
     for (const organizationId of owners) {
-      const { gone, dead } = await forget(app, organizationId, before, signal)
-      if (gone > 0) log.info({ organizationId, receipts: gone, dead }, 'receipts were removed because of their age')
+      try {
+        const { gone, dead } = await forget(app, organizationId, before, signal)
+        if (gone > 0) log.info({ organizationId, receipts: gone, dead }, 'receipts were removed because of their age')
+      } catch (error) {
+        // Tomorrow again; it keeps nobody else's from being removed.
+        if (signal.aborted || isOurTrouble(classify(error))) throw error
+        log.error({ organizationId, err: describe(error) }, 'the old receipts of an organization could not be removed')
+      }
     }
     const last = owners.length === ownersAtOnce ? owners.at(-1) : undefined
     const startAfter = new Date(app.now().getTime() + day)
