@@ -162,3 +162,42 @@ describe('who wrote', () => {
     expect((await chat.messages())[0]).toMatchObject({ text: 'Combien ?', status: 'received' })
   })
 })
+
+describe('a stop', () => {
+  const consents = (customerId: string) =>
+    world.sql<{ purpose: string; state: string }>(
+      'select purpose, state from inbox.consent_states where customer_id = $1 order by purpose',
+      [customerId],
+    )
+
+  test('is obeyed when a message is edited into one', async () => {
+    const { chat, question } = await answered()
+    await acts(chat, customerOf(chat)).edits(question, 'STOP svp')
+    await world.settle()
+    expect(await consents((await chat.conversation()).customer_id)).toEqual([
+      { purpose: 'conversation', state: 'withdrawn' },
+      { purpose: 'marketing', state: 'withdrawn' },
+    ])
+  })
+
+  test('that may be one stops what goes out by itself, and asks a person', async () => {
+    const chat = openChat(world)
+    await chat.says("ne m'écrivez pas demain, je suis absent")
+    await world.settle()
+    const { id, customer_id: customerId, status } = await chat.conversation()
+    expect(status).toBe('with_person')
+    expect(await consents(customerId)).toEqual([{ purpose: 'marketing', state: 'withdrawn' }])
+    expect(await stated(world, 'message.added', id)).toMatchObject([{ wantsReply: false }])
+    expect(await stated(world, 'conversation.handed_over', id)).toMatchObject([
+      { reason: 'asked_for_person', note: expect.stringContaining('no more messages') },
+    ])
+  })
+
+  test('is obeyed in the customer’s own words, and confirmed in their language', async () => {
+    const chat = openChat(world)
+    await chat.says('Ne m’écrivez plus !')
+    await world.settle()
+    expect(await consents((await chat.conversation()).customer_id)).toHaveLength(2)
+    expect((await chat.answer()).text).toContain('C’est noté')
+  })
+})

@@ -8,6 +8,7 @@ import type { ConsentCommand } from '../rules/consent-command.ts'
 import { consentWording } from '../rules/consent-wording.ts'
 import { addOutgoing } from './add-outgoing.ts'
 import { eraseCustomer } from './erase-customer.ts'
+import { handOver } from './hand-over.ts'
 
 type Tools = { app: App; tx: Tx<DB>; emit: Emit; later: Later }
 type Heard = { messageId: string; chatId: string; sentAt: Date; now: Date }
@@ -26,6 +27,14 @@ export async function obeyCommand(
   switch (command.kind) {
     case 'none':
       return
+    case 'maybe_stop': {
+      // A person asks; until then nothing goes out by itself: no answer of an agent, and nothing that is marketing.
+      await changeConsent(tools, organizationId, conversation, doubt, heard, ['marketing'])
+      const note =
+        'These words may mean that the customer wants no more messages. Marketing is stopped; please ask them about the rest.'
+      await handOver(tools, organizationId, conversation, { reason: 'asked_for_person', note, turnId: null, at: now })
+      return
+    }
     case 'ask':
       await say(consentWording('erase_question', command.language), false)
       return
@@ -45,6 +54,8 @@ export async function obeyCommand(
   }
 }
 
+const doubt = { kind: 'stop', word: 'STOP?', language: 'en' } as const
+
 /** STOP and START speak of everything: answers of the agent as well as campaigns. True when either changed. */
 async function changeConsent(
   { tx, emit }: Tools,
@@ -52,11 +63,12 @@ async function changeConsent(
   { customerId, channel }: LockedConversation,
   command: Extract<ConsentCommand, { kind: 'stop' | 'start' | 'erase' }>,
   { messageId, sentAt, now }: Heard,
+  purposes: readonly ('conversation' | 'marketing')[] = ['conversation', 'marketing'],
 ): Promise<boolean> {
   const state = command.kind === 'start' ? 'granted' : 'withdrawn'
   const wording = command.word
   let anyChanged = false
-  for (const purpose of ['conversation', 'marketing'] as const) {
+  for (const purpose of purposes) {
     const statement = { customerId, channel, purpose, state, wording, messageId, statedAt: sentAt, recordedAt: now } as const
     const { changed } = await recordConsent(tx, organizationId, statement)
     if (!changed) continue
