@@ -52,6 +52,18 @@ describe('judging a delivery', () => {
     })
   })
 
+  test.each([
+    ['is too large', { ...deleted('m-1').data, chatId: 'x'.repeat(70_000) }],
+    ['has a key that no subject holds', { ...deleted('m-1').data, chatKey: 'é'.repeat(34) }],
+    ['breaks its contract', { ...deleted('m-1').data, deletedAt: 'yesterday' }],
+  ])('a fact that %s takes none of the others with it, and can be told later', (_why, data) => {
+    const bad = { dedupeKey: 'bad', event: { type: messageDeleted, data } as never }
+    const good = { dedupeKey: 'good', event: deleted('m-2') as never }
+    const judgement = judge(() => ({ topic: 't', items: [bad, good] }))
+    expect(judgement).toMatchObject({ state: 'dead', error: expect.stringMatching(/^ContractError/) })
+    expect(judgement.items).toMatchObject([{ key: 'good', row: { type: 'message.deleted' } }])
+  })
+
   test('a normaliser that fails is our fault: the receipt is dead, not refused', () => {
     const judgement = judge(() => {
       throw new TypeError('x is undefined\0\ud800')

@@ -1,6 +1,6 @@
 import type { ProviderName } from '@parley/contracts'
 import { type Normalised, type NormalisedItem, type NormaliseInput, ShapeError, webhookAdapters } from '@parley/providers/webhook'
-import { AppError, describe, indexText, outboxRow } from '@parley/runtime'
+import { AppError, describe, indexText, outboxRow, type OutboxRow } from '@parley/runtime'
 import type { ReceiptState } from '../db/types.ts'
 import { type JudgedItem, providerTimeOf, verdictOf } from '../rules/verdict.ts'
 import type { DeliveryItem } from '../store-deliveries.ts'
@@ -23,7 +23,8 @@ interface Stated {
 
 /**
  * Normalises an authentic delivery. A body that contradicts its topic is the sender's fault: AppError `invalid`. A normaliser that
- * fails is ours: the receipt is `dead`, keeps its body, and can be replayed when we have mended it (reliability.md D31).
+ * fails, or makes what cannot be stated, is ours: the receipt is `dead`, keeps its body, and can be replayed when we have mended it
+ * (reliability.md D31); what else it held is told.
  */
 export function judgeDelivery(
   organizationId: string,
@@ -43,20 +44,29 @@ export function judgeDelivery(
 
 function judge(organizationId: string, { topic, items }: Normalised, receiptId: string, stated: Stated): Judgement {
   const origin = { organizationId, correlationId: receiptId, causationId: receiptId }
-  const judged = items.map((item): DeliveryItem & JudgedItem => {
-    const row =
-      item.event === null ? null : outboxRow('ingest', origin, item.event.type, item.event.data, stated.traceparent, stated.at)
-    const chatKey = textField(item, 'chatKey')
-    return {
-      key: indexText(item.dedupeKey),
-      chatKey: chatKey === null ? null : indexText(chatKey),
-      row,
-      eventType: row?.type ?? null,
-      note: item.note ?? reasonOf(item),
+  const failures: unknown[] = []
+  /** What cannot be stated (too large, a key no subject holds) must not take the delivery's other facts with it. */
+  const rowOf = (event: NonNullable<NormalisedItem['event']>): OutboxRow | undefined => {
+    try {
+      return outboxRow('ingest', origin, event.type, event.data, stated.traceparent, stated.at)
+    } catch (cause) {
+      failures.push(cause)
+      return undefined
     }
+  }
+  const judged = items.flatMap((item): (DeliveryItem & JudgedItem)[] => {
+    const row = item.event === null ? null : rowOf(item.event)
+    // Not noted as delivered either: should it come again, or be replayed, it is tried anew.
+    if (row === undefined) return []
+    const chatKey = textField(item, 'chatKey')
+    const note = item.note ?? reasonOf(item)
+    const place = { key: indexText(item.dedupeKey), chatKey: chatKey === null ? null : indexText(chatKey) }
+    return [{ ...place, row, eventType: row?.type ?? null, note }]
   })
   const providerTime = providerTimeOf(items.flatMap((item) => (item.event === null ? [] : [item.event.data])))
-  return { topic: topic.slice(0, 200), ...verdictOf(judged), error: null, providerTime, items: judged }
+  const judgement = { topic: topic.slice(0, 200), ...verdictOf(judged), error: null, providerTime, items: judged }
+  // Its body stays: a replay states what was missing, once we have mended that.
+  return failures.length === 0 ? judgement : { ...judgement, state: 'dead', error: errorText(failures[0]) }
 }
 
 function withoutRepeats(items: readonly NormalisedItem[]): NormalisedItem[] {
