@@ -14,6 +14,13 @@ export const ExternalId = z.string().min(1).max(256)
 /** An outside id that events are ordered by: it fits a subject, however many bytes its letters take there. */
 export const KeyId = ExternalId.refine(fitsKey, keyProblem)
 
+/** A secret that travels as the value of a header: any other character would end, split or fail the call. */
+export const HeaderSecret = z
+  .string()
+  .trim()
+  .min(8)
+  .regex(/^[\x21-\x7e]+$/, 'must be one word of printable ASCII')
+
 /** A moment, ISO 8601 in UTC with milliseconds. */
 export const Timestamp = z.iso.datetime()
 

@@ -413,6 +413,11 @@ describe('a channel', () => {
     expect((await world.call('PUT', `/v1/channels/${encodeURIComponent('é'.repeat(33))}`, { body: { token } })).status).toBe(200)
   })
 
+  test('has a token that a header can carry, or is refused', async () => {
+    for (const unfit of ['éééééééé', 'two words', 'line\r\nx-admin: yes', '🌹'.repeat(8)])
+      expect((await world.call('PUT', '/v1/channels/PHONE-X', { body: { token: unfit } })).status).toBe(400)
+  })
+
   test('and its messages belong to their organization', async () => {
     const message = await send()
     await settled(message)

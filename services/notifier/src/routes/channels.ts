@@ -1,4 +1,4 @@
-import { KeyId } from '@parley/contracts'
+import { HeaderSecret, KeyId } from '@parley/contracts'
 import { AppError, pageOf, pageQuery, sealText } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -24,7 +24,7 @@ const ChannelView = z.object({
 })
 
 const NewChannel = z.strictObject({
-  token: z.string().trim().min(8).max(512).describe("The channel's token at the provider. It is stored sealed and never shown."),
+  token: HeaderSecret.max(512).describe("The channel's token at the provider. It is stored sealed and never shown."),
   baseUrl: z
     .url({ protocol: /^https?$/ })
     .optional()
