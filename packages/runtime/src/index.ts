@@ -25,6 +25,7 @@ export { askKey, askMember, askOrganization, askSigningKeys } from './identity/d
 export { identityEvents } from './identity/handlers.ts'
 export { askOutside, OutsideIssuer } from './identity/outside.ts'
 export { AccessClaims, tokenAudience, tokenType } from './identity/token.ts'
+export { watchRight } from './identity/watch-right.ts'
 export { askKeysUsed } from './identity/uses.ts'
 export { pageOf, pageQuery } from './page.ts'
 export { ProcessConfig } from './process-config.ts'

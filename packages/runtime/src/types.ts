@@ -326,6 +326,8 @@ export type Authenticate = (
   request: { headers: Record<string, string | string[] | undefined>; ip?: string },
   scope: Scope,
   reply?: { header(name: string, value: string): unknown },
+  /** `again`: asked once more about a call that goes on; it is none of the calls that a key's limits count. */
+  options?: { again: boolean },
 ) => Promise<Caller>
 
 /** `on`, `job` and `route` for one service's App and tables: what src/app.ts exports. */

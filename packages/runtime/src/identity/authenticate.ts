@@ -45,22 +45,24 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
   const operatorKeys = new Map(options.operatorKeys.map((key) => [key.keyId, key]))
   const tokens = rememberTokens()
 
-  return async (request, scope, reply) => {
+  return async (request, scope, reply, options) => {
     if (scope === 'public') return anonymous
     const header = request.headers['authorization']
     const credential = typeof header === 'string' ? /^Bearer ([\x21-\x7e]{1,8192})$/i.exec(header)?.[1] : undefined
     if (credential === undefined) throw nobody()
-    return credential.startsWith('ply_') ? callerOfKey(credential, scope, reply) : callerOfToken(credential, scope)
+    return credential.startsWith('ply_')
+      ? callerOfKey(credential, scope, reply, options?.again ?? false)
+      : callerOfToken(credential, scope)
   }
 
-  async function callerOfKey(text: string, scope: Scope, reply: Reply): Promise<Caller> {
+  async function callerOfKey(text: string, scope: Scope, reply: Reply, again: boolean): Promise<Caller> {
     const key = readKey(text)
     if (!key) throw nobody()
     const organizationId = parseOrganizationKeyId(key.keyId)
     const caller =
       organizationId === undefined
         ? callerOfOperatorKey(key.keyId, key.secret)
-        : await callerOfOrganizationKey(organizationId, key.keyId, key.secret, reply)
+        : await callerOfOrganizationKey(organizationId, key.keyId, key.secret, reply, again)
     if (scope === 'self') throw forbidden('This is for people who are signed in, not for keys.')
     if (!caller.permissions.has(scope as Permission)) throw forbidden(`This key does not allow '${scope}'.`)
     return caller
@@ -72,10 +74,17 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
     return callerWith(stored, { kind: 'operator', id: keyId }, stored.organizationId)
   }
 
-  async function callerOfOrganizationKey(organizationId: string, keyId: string, secret: string, reply: Reply): Promise<Caller> {
+  async function callerOfOrganizationKey(
+    organizationId: string,
+    keyId: string,
+    secret: string,
+    reply: Reply,
+    again: boolean,
+  ): Promise<Caller> {
     const record = await directory.key(organizationId, keyId)
     if (!opensNow(record, keyId, secret, now()) || !record) throw nobody()
     requireOpen(await directory.organization(organizationId))
+    if (again) return callerWith(record, { kind: 'key', id: keyId }, organizationId)
     const { refusedBy, states } = await options.limiter.admit(keyId, record)
     for (const [name, value] of Object.entries(rateLimitHeaders(states))) reply?.header(name, value)
     if (refusedBy) {

@@ -7,7 +7,12 @@ export interface FeedSource {
   after(cursor: Cursor, limit: number): Promise<StreamedEvent[]>
 }
 
+/** Where a reader goes on; `forgotten`: at a place whose events are not kept any more. */
+export type From = Cursor | 'forgotten' | undefined
+
 export interface Listener {
+  /** It hears what comes after this place: told at once, so that who hears nothing before the connection breaks can come back to it. */
+  begins(at: Cursor): void
   /** Takes one event; false ends the subscription (the reader is too slow or gone). */
   take(event: StreamedEvent): boolean
   /** The events since the asked place are too many, or forgotten: the reader must load anew. */
@@ -40,14 +45,15 @@ export class Feed {
   }
 
   /** Listens from a place on, or from now. Resolves when it has caught up; the returned function ends it. */
-  async subscribe(from: Cursor | undefined, listener: Listener): Promise<() => void> {
+  async subscribe(from: From, listener: Listener): Promise<() => void> {
     this.#cursor ??= await this.#source.end()
-    const subscription = { listener, cursor: from ?? this.#cursor, waiting: [] as StreamedEvent[] | undefined }
+    const subscription = { listener, cursor: this.#cursor, waiting: [] as StreamedEvent[] | undefined }
     // Live events wait from here on, so that what is read meanwhile and what arrives meet without a gap.
     this.#listeners.add(subscription)
     const end = () => void this.#listeners.delete(subscription)
     try {
-      if (from !== undefined) subscription.cursor = await this.#catchUp(from, listener)
+      if (from === undefined) listener.begins(this.#cursor)
+      else subscription.cursor = await this.#catchUp(from, listener)
     } catch (error) {
       end()
       throw error
@@ -58,7 +64,13 @@ export class Feed {
     return end
   }
 
-  async #catchUp(from: Cursor, listener: Listener): Promise<Cursor> {
+  async #catchUp(from: Exclude<From, undefined>, listener: Listener): Promise<Cursor> {
+    const end = await this.#source.end()
+    // A place that lies ahead is one of a database that has been set back since: nothing would ever come after it.
+    if (from === 'forgotten' || isAfter(from, end)) {
+      listener.reset(end)
+      return end
+    }
     let cursor = from
     for (let told = 0; told < maxCatchUp; told += batch) {
       const events = await this.#source.after(cursor, batch)

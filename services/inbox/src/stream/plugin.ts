@@ -1,11 +1,15 @@
 import type { ServerResponse } from 'node:http'
-import { AppError, type Authenticate, type Logger, type RecordRead } from '@parley/runtime'
+import { AppError, type Authenticate, type Logger, type RecordRead, watchRight } from '@parley/runtime'
 import type { FastifyInstance } from 'fastify'
 import type { App } from '../app.ts'
 import type { StreamedEvent } from '../db/outbox.ts'
 import { type Cursor, formatCursor, parseCursor } from './cursor.ts'
+import type { From } from './feed.ts'
 
-const heartbeatMs = 15_000
+/** Well below the 15 s after which a silent connection is cut. */
+const heartbeatMs = 5_000
+/** The outbox keeps a week. */
+const rememberedMs = 6 * 86_400_000
 /** What may wait in memory for one reader; one who falls further behind is cut off and resumes by its Last-Event-ID. */
 const maxBufferedBytes = 1024 * 1024
 
@@ -22,9 +26,9 @@ export async function streamPlugin(
 
   fastify.get('/v1/stream', async (request, reply) => {
     const caller = await context.authenticate(request, 'conversations:read')
-    const from = resumeFrom(request.headers['last-event-id'])
+    const from = resumeFrom(request.headers['last-event-id'], app.now())
     const response = reply.raw
-    const outlet = outletOf(response, context.log)
+    const outlet = outletOf(response, context.log, app.now)
     // Before the answer begins, so that a refusal is still an ordinary error.
     const end = await app.streams.subscribe(caller.organizationId, from, outlet)
     const userAgent = request.headers['user-agent']?.slice(0, 512) ?? null
@@ -53,7 +57,10 @@ export async function streamPlugin(
     outlet.start()
     open.add(response)
     const heartbeat = setInterval(() => outlet.write(': still here\n\n'), heartbeatMs)
+    const right = watchRight(context.authenticate, request, 'conversations:read', caller)
+    right.signal.addEventListener('abort', () => response.end())
     response.once('close', () => {
+      right.stop()
       clearInterval(heartbeat)
       open.delete(response)
       end()
@@ -69,15 +76,16 @@ export async function streamPlugin(
   })
 }
 
-function resumeFrom(header: string | string[] | undefined): Cursor | undefined {
+function resumeFrom(header: string | string[] | undefined, now: Date): From {
   if (header === undefined || header === '') return undefined
-  const cursor = typeof header === 'string' ? parseCursor(header) : undefined
-  if (!cursor) throw new AppError('invalid', 'Last-Event-ID: not an id of this stream.')
-  return cursor
+  const told = typeof header === 'string' ? parseCursor(header) : undefined
+  if (!told) throw new AppError('invalid', 'Last-Event-ID: not an id of this stream.')
+  const isForgotten = told.at !== null && now.getTime() - told.at.getTime() > rememberedMs
+  return isForgotten ? 'forgotten' : told.cursor
 }
 
 /** Writes events to one reader; before the answer has begun they are kept. */
-function outletOf(response: ServerResponse, log: Logger) {
+function outletOf(response: ServerResponse, log: Logger, now: () => Date) {
   let early: string[] | undefined = ['retry: 2000\n\n']
   const write = (text: string): boolean => {
     if (early) {
@@ -98,12 +106,13 @@ function outletOf(response: ServerResponse, log: Logger) {
       write(texts.join(''))
     },
     take: (event: StreamedEvent) => write(eventText(event)),
-    reset: (at: Cursor) => void write(`id: ${formatCursor(at)}\nevent: reset\ndata: {}\n\n`),
+    begins: (at: Cursor) => void write(`id: ${formatCursor(at, now())}\n\n`),
+    reset: (at: Cursor) => void write(`id: ${formatCursor(at, now())}\nevent: reset\ndata: {}\n\n`),
     failed: (error: unknown) => log.warn({ err: error }, 'The events for a live stream could not be read; it tries again.'),
   }
 }
 
 /** JSON has no raw line ends, so one data line holds it. */
 export function eventText({ cursor, envelope: { id, type, time, data } }: StreamedEvent): string {
-  return `id: ${formatCursor(cursor)}\nevent: ${type}\ndata: ${JSON.stringify({ id, type, time, data })}\n\n`
+  return `id: ${formatCursor(cursor, new Date(time))}\nevent: ${type}\ndata: ${JSON.stringify({ id, type, time, data })}\n\n`
 }

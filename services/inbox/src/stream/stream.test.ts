@@ -15,9 +15,11 @@ const event = (xid: number, seq: number): StreamedEvent => ({
 describe('a place in the stream', () => {
   test('survives being written and read, beyond what a number holds', () => {
     const cursor = { xid: 9_007_199_254_740_993n, seq: 9_007_199_254_740_995n }
-    expect(parseCursor(formatCursor(cursor))).toEqual(cursor)
+    const at = new Date('2026-03-01T10:00:00.000Z')
+    expect(parseCursor(formatCursor(cursor, at))).toEqual({ cursor, at })
+    expect(parseCursor('7-3')).toEqual({ cursor: { xid: 7n, seq: 3n }, at: null })
   })
-  test.each(['', '1', '1-', '-1-2', '1-2-3', 'a-b', '1e3-2', `${'9'.repeat(25)}-1`])('%j is none', (text) => {
+  test.each(['', '1', '1-', '-1-2', '1-2-3-4', 'a-b', '1e3-2', `${'9'.repeat(25)}-1`])('%j is none', (text) => {
     expect(parseCursor(text)).toBeUndefined()
   })
   test('goes by transaction first, by row second', () => {
@@ -29,7 +31,7 @@ describe('a place in the stream', () => {
 
 test('an event is one block, whatever line ends its text has', () => {
   const lines = eventText(event(7, 3)).split('\n')
-  expect(lines.slice(0, 2)).toEqual(['id: 7-3', 'event: message.added'])
+  expect(lines.slice(0, 2)).toEqual(['id: 7-3-1772359200', 'event: message.added'])
   expect(lines[2]).toMatch(/^data: \{/)
   expect(lines.slice(3)).toEqual(['', ''])
   expect(JSON.parse(lines[2]?.slice(6) ?? '')).toMatchObject({ id: '7-3', data: { text: 'a\nb\r\n\nc' } })
@@ -49,15 +51,17 @@ function outbox(...events: StreamedEvent[]) {
 
 function reader() {
   const seen: string[] = []
+  const begun: Cursor[] = []
   const listener: Listener = {
     take: (taken) => {
       seen.push(taken.envelope.id)
       return true
     },
-    reset: (at) => void seen.push(`reset ${formatCursor(at)}`),
+    begins: (at) => void begun.push(at),
+    reset: (at) => void seen.push(`reset ${at.xid}-${at.seq}`),
     failed: (error) => void seen.push(`failed ${String(error)}`),
   }
-  return { seen, listener }
+  return { seen, begun, listener }
 }
 
 describe('a feed', () => {
@@ -105,6 +109,30 @@ describe('a feed', () => {
     await feed.subscribe({ xid: 0n, seq: 0n }, listener)
     expect(seen).toHaveLength(2_001)
     expect(seen.at(-1)).toBe('reset 3000-3000')
+  })
+
+  test('says at once where it begins: who hears nothing before the line breaks misses nothing either', async () => {
+    const { source, add } = outbox(event(1, 1))
+    const { seen, begun, listener } = reader()
+    const leave = await new Feed(source).subscribe(undefined, listener)
+    leave()
+    add(event(2, 2))
+    const back = reader()
+    await new Feed(source).subscribe(begun[0], back.listener)
+    expect({ begun, seen, back: back.seen }).toEqual({ begun: [{ xid: 1n, seq: 1n }], seen: [], back: ['2-2'] })
+  })
+
+  test.each([
+    ['lies ahead, as after the database was set back', { xid: 900n, seq: 1n }],
+    ['is not kept any more', 'forgotten'],
+  ] as const)('sends a reader whose place %s to load anew, and tells what comes then', async (_why, from) => {
+    const { source, add } = outbox(event(1, 1))
+    const feed = new Feed(source)
+    const { seen, listener } = reader()
+    await feed.subscribe(from, listener)
+    add(event(2, 2))
+    await feed.wake()
+    expect(seen).toEqual(['reset 1-1', '2-2'])
   })
 
   test('lets go of a reader who takes no more', async () => {

@@ -1,8 +1,7 @@
 import { AppError, type Logger, type ServiceDatabase } from '@parley/runtime'
 import { endOfOutbox, readEventsAfter } from '../db/outbox.ts'
 import type { DB } from '../db/types.ts'
-import type { Cursor } from './cursor.ts'
-import { Feed, type Listener } from './feed.ts'
+import { Feed, type From, type Listener } from './feed.ts'
 
 /** Open streams of one organization on one replica. */
 export const maxStreamsPerOrganization = 50
@@ -10,7 +9,7 @@ const pollMs = 1_000
 
 export interface Streams {
   /** Listens to an organization's events. Throws AppError too_many_requests at the limit; the returned function ends it. */
-  subscribe(organizationId: string, from: Cursor | undefined, listener: Listener): Promise<() => void>
+  subscribe(organizationId: string, from: From, listener: Listener): Promise<() => void>
   close(): void
 }
 
