@@ -30,6 +30,7 @@ import { forgetReceipts } from './jobs/forget-receipts.ts'
 import { sourcesAndReceipts } from './migrations/001-sources-and-receipts.ts'
 import { sourcesOfConnections } from './migrations/002-sources-of-connections.ts'
 import { receiptOwners } from './migrations/003-receipt-owners.ts'
+import { toldStates } from './migrations/004-told-states.ts'
 import { getReceipt, getReceipts, postReplay } from './routes/receipts.ts'
 import { createSource, deleteSource, getSources, rotateSource } from './routes/webhook-sources.ts'
 
@@ -40,7 +41,7 @@ export const ingest = defineService({
   routes: [getReceipts, getReceipt, postReplay, createSource, getSources, rotateSource, deleteSource],
   handlers: [eraseCustomer, openSource],
   jobs: [eraseUnsorted, eraseEvents, forgetReceipts],
-  migrations: [sourcesAndReceipts, sourcesOfConnections, receiptOwners],
+  migrations: [sourcesAndReceipts, sourcesOfConnections, receiptOwners, toldStates],
   states: [
     messageReceived,
     messageEdited,

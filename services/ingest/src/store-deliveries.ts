@@ -1,8 +1,10 @@
 import type { ProviderName } from '@parley/contracts'
+import type { ToldState } from '@parley/providers/webhook'
 import type { OutboxRow, Tx } from '@parley/runtime'
 import { sql } from 'kysely'
 import { type DuplicateItem, noteDuplicates } from './db/duplicates.ts'
 import { touchSources } from './db/sources.ts'
+import { settleStates } from './db/told-states.ts'
 import type { DB, ReceiptState } from './db/types.ts'
 
 /** One fact of a delivery, under the provider's own id of it. */
@@ -11,6 +13,8 @@ export interface DeliveryItem {
   chatKey: string | null
   /** Null: recognised, and of no use to us. */
   row: OutboxRow | null
+  /** Told only when it is news (providers' ToldState); undefined for a fact. */
+  state?: ToldState | undefined
 }
 
 /** A delivery that has been verified and judged, ready to be written. */
@@ -55,7 +59,8 @@ interface Offered {
 export async function storeDeliveries(tx: Tx<DB>, organizationId: string, deliveries: readonly Delivery[]): Promise<Stored[]> {
   const { offered, repeated } = offer(deliveries)
   const stale = await insertAll(tx, organizationId, deliveries, offered)
-  const duplicates = [...stale, ...repeated].map(asDuplicate)
+  const past = await stateNews(tx, organizationId, offered, new Set(stale))
+  const duplicates = [...stale, ...past, ...repeated].map(asDuplicate)
   const complete = duplicates.length === 0 ? new Set<string>() : await noteDuplicates(tx, organizationId, duplicates)
   const touched = new Set(deliveries.filter((delivery) => delivery.touch).map((delivery) => delivery.sourceId))
   if (touched.size > 0) await touchSources(tx, organizationId, [...touched])
@@ -78,14 +83,52 @@ function offer(deliveries: readonly Delivery[]): { offered: Offered[]; repeated:
   return { offered, repeated }
 }
 
-/** Gives back what had been delivered before. */
+/** States those that are news, of states that came under a new key. Gives back the others: they say what was last told. */
+async function stateNews(
+  tx: Tx<DB>,
+  organizationId: string,
+  offered: readonly Offered[],
+  stale: ReadonlySet<Offered>,
+): Promise<Offered[]> {
+  const fresh = offered.flatMap((one) => {
+    const { delivery, item } = one
+    if (item.state === undefined || stale.has(one)) return []
+    const { sourceId, receiptId, receivedAt } = delivery
+    return [{ one, row: item.row, sourceId, itemKey: item.key, receiptId, receivedAt, state: item.state }]
+  })
+  if (fresh.length === 0) return []
+  const past = await settleStates(tx, organizationId, fresh)
+  await insertEvents(
+    tx,
+    organizationId,
+    fresh.flatMap((state) => (past.has(state) || state.row === null ? [] : [state.row])),
+  )
+  return fresh.filter((state) => past.has(state)).map(({ one }) => one)
+}
+
+/** Appends to the outbox, in order. */
+async function insertEvents(tx: Tx<DB>, organizationId: string, rows: readonly OutboxRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await sql`
+    insert into outbox (id, organization_id, lane, type, key, correlation_id, envelope)
+    select e.id, ${organizationId}::uuid, e.lane, e.type, e.key, e.correlation_id, e.envelope
+    from unnest(${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.lane)}::smallint[], ${rows.map((row) => row.type)}::text[],
+      ${rows.map((row) => row.key)}::text[], ${rows.map((row) => row.correlationId)}::text[], ${rows.map((row) => row.envelope)}::json[])
+      with ordinality as e (id, lane, type, key, correlation_id, envelope, position)
+    order by e.position
+  `.execute(tx)
+}
+
+/** Gives back what had been delivered before. Events of states are not stated here. */
 async function insertAll(
   tx: Tx<DB>,
   organizationId: string,
   deliveries: readonly Delivery[],
   offered: readonly Offered[],
 ): Promise<Offered[]> {
-  const events = offered.flatMap(({ item }, position) => (item.row === null ? [] : [{ position, row: item.row }]))
+  const events = offered.flatMap(({ item }, position) =>
+    item.row === null || item.state !== undefined ? [] : [{ position, row: item.row }],
+  )
   const { bytes, starts } = joinBodies(deliveries)
   // Items go in sorted: two replicas with the same facts in another order would otherwise wait for each other in a circle.
   const { rows } = await sql<{ position: number }>`

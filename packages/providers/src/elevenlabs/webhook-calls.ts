@@ -15,6 +15,7 @@ import {
   jsonBytes,
   list,
   maxEventBytes,
+  momentToIso,
   positive,
   secondsToIso,
   text,
@@ -27,7 +28,7 @@ import type { NormalisedItem, StoredObject } from '../webhook/types.ts'
 export interface ElevenLabsDelivery extends Delivery {
   conversationId: string
   key: string
-  /** Unix seconds. */
+  /** Unix seconds, or ISO 8601 text. */
   eventTimestamp: unknown
   receivedAt: string
 }
@@ -58,7 +59,7 @@ export function callEndedItem(delivery: ElevenLabsDelivery, data: Fields): Norma
   const metadata = fields(data.metadata)
   const phone = fields(metadata.phone_call)
   const analysis = fields(data.analysis)
-  const startedAt = secondsToIso(metadata.start_time_unix_secs)
+  const startedAt = momentToIso(metadata.start_time_unix_secs)
   const durationSeconds = positive(metadata.call_duration_secs)
   const whole = {
     ...call,
@@ -101,8 +102,8 @@ function directionOf(call: unknown, phone: Fields): 'inbound' | 'outbound' | 'we
 }
 
 function endOf(metadata: Fields, durationSeconds: number | null): string | null {
-  const start = metadata.start_time_unix_secs
-  return typeof start === 'number' && durationSeconds !== null ? secondsToIso(start + durationSeconds) : null
+  const start = momentToIso(metadata.start_time_unix_secs)
+  return start !== null && durationSeconds !== null ? secondsToIso(Date.parse(start) / 1_000 + durationSeconds) : null
 }
 
 function judgementOf(value: unknown): boolean | null {
@@ -172,7 +173,7 @@ export function callRecordedItem(delivery: ElevenLabsDelivery, data: Fields, sto
 }
 
 function toldAt(delivery: ElevenLabsDelivery): string {
-  return secondsToIso(delivery.eventTimestamp) ?? delivery.receivedAt
+  return momentToIso(delivery.eventTimestamp) ?? delivery.receivedAt
 }
 
 /** Variables of ours, without the provider's own and without those it marks as secret. */

@@ -193,6 +193,14 @@ describe('calls', () => {
     expect(new Set(result.items.map((item) => item.dedupeKey)).size).toBe(result.items.length)
   })
 
+  test('a time told as ISO text is the same moment as in seconds', () => {
+    const told = (event_timestamp: unknown) =>
+      normalised(elevenlabsWebhook, { type: 'call_initiation_failure', event_timestamp, data: { conversation_id: 'c' } }).items[0]
+        ?.event?.data
+    expect(told('2026-09-30T12:00:00+02:00')).toMatchObject({ endedAt: '2026-09-30T10:00:00.000Z' })
+    expect(told('2026-09-30T12:00:00+02:00')).toEqual(told(Date.parse('2026-09-30T10:00:00Z') / 1_000))
+  })
+
   test('a retry is the same fact, a later statement about the call is a new one', () => {
     const key = (event_timestamp: number) => normalised(elevenlabsWebhook, { ...finished, event_timestamp }).items[0]?.dedupeKey
     expect(key(1)).toBe(key(1))

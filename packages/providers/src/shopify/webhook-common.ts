@@ -1,4 +1,4 @@
-import { maxShopLines, type ShopAddress, type ShopCustomerRef, type ShopLine } from '@parley/contracts'
+import { maxShopLines, type ShopAddress, type ShopCustomerRef, type ShopLine, webhookUnrecognised } from '@parley/contracts'
 import {
   count,
   decimalText,
@@ -14,7 +14,7 @@ import {
   maxEventBytes,
   text,
 } from '../webhook/fields.ts'
-import { type Delivery, dedupeKey } from '../webhook/items.ts'
+import { type Delivery, dedupeKey, told } from '../webhook/items.ts'
 import { type NormalisedItem, ShapeError } from '../webhook/types.ts'
 
 export interface ShopDelivery extends Delivery {
@@ -54,7 +54,55 @@ export function contentKey(delivery: ShopDelivery, id: string): string {
  * id tells them apart. It is unsigned, so what hangs on it may only lead to reading the shop again.
  */
 export function repeatableKey(delivery: ShopDelivery, id: string): string {
-  return dedupeKey(delivery.topic, id, delivery.contentKey, delivery.eventId)
+  return dedupeKey(delivery.topic, id, delivery.contentKey, delivery.eventId || delivery.receiptId)
+}
+
+/** Eight tries in four hours, of deliveries that may be a day late (providers.md §3). */
+const longestRetryMs = 24 * 3_600_000
+
+/**
+ * What a resource is now, or one side of it. With a time of the shop's own its content is a fact; without one (published consents have
+ * none) it may become so again in the same words: told when it is not what was last told.
+ */
+export function stateTopic(side: string, read: TopicReader): TopicReader {
+  return (delivery, body) => {
+    const item = read(delivery, body)
+    if (!isTold(item)) return item
+    const { type, data } = item.event
+    const { updatedAt } = data as { updatedAt: string | null }
+    const key = type.keyOf(data)
+    const dedupe = updatedAt === null ? repeatableKey(delivery, key) : item.dedupeKey
+    return told({ ...item, dedupeKey: dedupe }, [side, key], [delivery.topic, delivery.contentKey])
+  }
+}
+
+/** What is demanded as often as it is told. Without the shop's event id, the same again is a retry for a day. */
+export function demandTopic(read: TopicReader): TopicReader {
+  return againTopic(read, (item, delivery, key) =>
+    told(item, [delivery.topic, key, delivery.contentKey], 'demanded', longestRetryMs),
+  )
+}
+
+/** A step that a thing may take again, in the same words. Without the shop's event id, one that follows itself is a retry. */
+export function stepTopic(side: string, read: TopicReader): TopicReader {
+  return againTopic(read, (item, delivery, key) => told(item, [side, key], [delivery.topic, delivery.contentKey]))
+}
+
+function againTopic(
+  read: TopicReader,
+  withoutEventId: (item: NormalisedItem, delivery: ShopDelivery, key: string) => NormalisedItem,
+): TopicReader {
+  return (delivery, body) => {
+    const item = read(delivery, body)
+    if (!isTold(item)) return item
+    const key = item.event.type.keyOf(item.event.data)
+    const again = { ...item, dedupeKey: repeatableKey(delivery, key) }
+    return delivery.eventId === '' ? withoutEventId(again, delivery, key) : again
+  }
+}
+
+function isTold(item: NormalisedItem): item is NormalisedItem & { event: NonNullable<NormalisedItem['event']> } {
+  return item.event !== null && item.event.type.type !== webhookUnrecognised.type
 }
 
 const gid = /^gid:\/\/shopify\/([A-Za-z]+)\/([^/?]+)/

@@ -21,7 +21,7 @@ export function customerTopic(change: Change, read: (body: Fields) => ShopCustom
     const at = shopFields(delivery, body)
     return emittedIfItFits(delivery, contentKey(delivery, customerId), shopCustomerChanged, {
       ...at,
-      updatedAt: at.updatedAt ?? isoToUtc(body.occurredAt),
+      updatedAt: at.updatedAt ?? isoToUtc(body.occurredAt) ?? consentTime(body),
       shopCustomerKey,
       customerId,
       change,
@@ -70,7 +70,7 @@ export function consentOnly(body: Fields): ShopCustomer {
   return {
     ...untold,
     email: text(body.email_address, 320) ?? text(body.email, 320),
-    phone: text(body.phone, 64),
+    phone: text(body.phone_number, 64) ?? text(body.phone, 64),
     ...consents(body),
   }
 }
@@ -79,8 +79,14 @@ function consents(body: Fields) {
   return {
     emailConsent: text(fields(body.email_marketing_consent).state, 64),
     smsConsent: text(fields(body.sms_marketing_consent).state, 64),
-    whatsappConsent: text(fields(body.whatsapp_marketing_consent).state, 64),
+    whatsappConsent: text(fields(body.whats_app_marketing_consent).state, 64),
   }
+}
+
+/** When the consent that a topic is about changed. Published samples say null. */
+function consentTime(body: Fields): string | null {
+  const { email_marketing_consent: email, sms_marketing_consent: sms, whats_app_marketing_consent: whatsapp } = body
+  return isoToUtc(fields(email ?? sms ?? whatsapp).consent_updated_at)
 }
 
 /** The tags are those added or removed, not all of them. */

@@ -469,8 +469,9 @@ describe('products, customers, refunds, returns', () => {
       emailConsent: 'unsubscribed',
       smsConsent: null,
     })
-    const whatsapp = { customer_id: 7, phone: '+33', whatsapp_marketing_consent: { state: 'subscribed' } }
-    expect(changed('customers_whatsapp_marketing_consent/update', whatsapp).customer).toMatchObject({
+    const whatsapp = { customer_id: 7, phone_number: '+33612345678', whats_app_marketing_consent: { state: 'subscribed' } }
+    expect(changed('customers_whats_app_marketing_consent/update', whatsapp).customer).toMatchObject({
+      phone: '+33612345678',
       whatsappConsent: 'subscribed',
     })
   })

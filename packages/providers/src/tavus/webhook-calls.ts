@@ -1,6 +1,6 @@
 import { callEnded, type CallOutcome, callRecorded, callStarted, callTranscribed, type TranscriptTurn } from '@parley/contracts'
 import { externalId, type Fields, fields, list, positive, text } from '../webhook/fields.ts'
-import { type Delivery, emitted, unrecognised } from '../webhook/items.ts'
+import { contentHash, type Delivery, emitted, unrecognised } from '../webhook/items.ts'
 import { partsOf } from '../webhook/transcript.ts'
 import type { NormalisedItem } from '../webhook/types.ts'
 
@@ -59,9 +59,11 @@ function outcomeOf(reason: string | null): CallOutcome {
 /** The transcript starts with the instructions to the model, under the role `system`: those are nobody's words in the call. */
 export function transcriptItems(delivery: TavusDelivery, properties: Fields): NormalisedItem[] {
   if (!Array.isArray(properties.transcript)) return [unrecognised(delivery, delivery.key, 'No transcript.')]
+  // Sent again with other words, it is a new statement about the call.
+  const version = contentHash(properties.transcript)
   const parts = partsOf(list(properties.transcript).flatMap((turn) => turnOf(fields(turn)) ?? []))
   return parts.map((turns, index) =>
-    emitted(`${delivery.key}:${index + 1}`, callTranscribed, {
+    emitted(`${delivery.key}:${version}:${index + 1}`, callTranscribed, {
       ...callFields(delivery, properties),
       part: index + 1,
       partCount: parts.length,

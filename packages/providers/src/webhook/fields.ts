@@ -96,6 +96,11 @@ export function isoToUtc(value: unknown): string | null {
   return match ? iso(Date.parse(match[2] === undefined ? `${value}Z` : value)) : null
 }
 
+/** A moment as Unix seconds or as ISO 8601 text: one provider's versions differ. */
+export function momentToIso(value: unknown): string | null {
+  return secondsToIso(value) ?? isoToUtc(value)
+}
+
 /** How many bytes the value takes as JSON. */
 export function jsonBytes(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value))

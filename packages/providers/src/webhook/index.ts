@@ -6,6 +6,7 @@ export {
   type NormaliseInput,
   ShapeError,
   type StoredObject,
+  type ToldState,
   type Verdict,
   type WebhookAdapter,
   type WebhookHeaders,

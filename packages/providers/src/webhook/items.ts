@@ -22,6 +22,19 @@ export function emittedIfItFits<Data>(delivery: Delivery, dedupeKey: string, typ
   return unrecognised(delivery, dedupeKey, `Too large for ${type.type}.`)
 }
 
+/**
+ * The item as a state or a demand (ToldState): its key must name the delivery, or else the receipt, so that only a retry of the same
+ * delivery has it again. Subject and value are kept hashed: they name people and take any length.
+ */
+export function told(
+  item: NormalisedItem,
+  subject: readonly string[],
+  value: unknown,
+  againAfterMs: number | null = null,
+): NormalisedItem {
+  return { ...item, state: { subject: contentHash(subject), value: contentHash(value), againAfterMs } }
+}
+
 /** Known, and of no use to us. */
 export function unused(dedupeKey: string, note: string): NormalisedItem {
   return { dedupeKey, event: null, note }

@@ -42,9 +42,22 @@ export interface NormaliseInput {
   storedObject?: StoredObject | undefined
 }
 
+/**
+ * What may become so again, in the same words: a phone logged out twice, a consent given and withdrawn and given, a demand made anew.
+ * It is told when its value differs from the one last told of its subject, or that was told longer ago than `againAfterMs`.
+ */
+export interface ToldState {
+  subject: string
+  value: string
+  /** For demands: how long the provider may still be repeating one delivery. Null: the same value is never news. */
+  againAfterMs: number | null
+}
+
 export interface NormalisedItem {
   /** Unique within provider and account: the same fact delivered again has the same key (reliability.md D8). */
   dedupeKey: string
+  /** Absent for a fact, which happens once. */
+  state?: ToldState
   /** Null: recognised, and deliberately of no use to us. */
   event: { type: EventType; data: unknown } | null
   /** Why there is no event, or what of the content did not fit one. Holds no personal data. */

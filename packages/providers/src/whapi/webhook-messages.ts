@@ -1,6 +1,6 @@
 import { messageDeleted, messageEdited, messageReacted, messageReceived, unknownChat } from '@parley/contracts'
 import { externalId, type Fields, fields, isFields, list, secondsToIso, text } from '../webhook/fields.ts'
-import { contentHash, dedupeKey, emitted, unrecognised, unused } from '../webhook/items.ts'
+import { contentHash, dedupeKey, emitted, told, unrecognised, unused } from '../webhook/items.ts'
 import type { NormalisedItem } from '../webhook/types.ts'
 import { chatFields, chatKindOf, senderOf, type WhapiDelivery } from './webhook-chat.ts'
 import { bodyText, contentOf, isCut } from './webhook-content.ts'
@@ -9,7 +9,7 @@ export type { WhapiDelivery } from './webhook-chat.ts'
 
 /**
  * A message of `messages.post`, or of `messages.put`, which brings the same id again when something was added to it (a media
- * link, say): then the content is part of the key, and whoever stores messages by provider id sees an update.
+ * link, say): then the content is a state, and whoever stores messages by provider id sees an update.
  */
 export function newMessage(delivery: WhapiDelivery, item: Fields): NormalisedItem {
   const id = externalId(item.id)
@@ -18,11 +18,13 @@ export function newMessage(delivery: WhapiDelivery, item: Fields): NormalisedIte
   const chatId = externalId(item.chat_id)
   // Whoever writes chooses their messages' ids: the same id in another chat is another message.
   const named = [delivery.topic, chatId ?? unknownChat, id]
-  const key = delivery.topic === 'messages.put' ? dedupeKey(...named, contentHash(item)) : dedupeKey(...named)
+  const isUpdate = delivery.topic === 'messages.put'
+  const key = isUpdate ? dedupeKey(...named, contentHash(item), delivery.receiptId) : dedupeKey(...named)
   if (chatId === null || type === null) return unrecognised(delivery, key, 'A message without a chat or a type.')
   if (type === 'action') return action(delivery, id, chatId, item)
   if (type === 'poll_update') return unused(key, 'Counts of a poll are not used.')
-  return received(delivery, key, id, chatId, type, item)
+  const message = received(delivery, key, id, chatId, type, item)
+  return isUpdate ? told(message, named, item) : message
 }
 
 function received(delivery: WhapiDelivery, key: string, id: string, chatId: string, type: string, item: Fields): NormalisedItem {
@@ -113,7 +115,8 @@ export function editedMessage(delivery: WhapiDelivery, update: Fields): Normalis
   const triggerId = externalId(trigger.id)
   const chatId = externalId(after.chat_id) ?? externalId(before.chat_id) ?? externalId(trigger.chat_id)
   const whole = dedupeKey(delivery.topic, id, contentHash(update))
-  const key = triggerId === null || chatId === null ? whole : dedupeKey('messages.action', chatId, triggerId)
+  const byTrigger = triggerId === null || chatId === null ? null : dedupeKey('messages.action', chatId, triggerId)
+  const key = byTrigger ?? dedupeKey(delivery.topic, id, contentHash(update), delivery.receiptId)
   const chat = chatId === null ? null : chatFields(delivery, chatId)
   if (chatId === null || chat === null) return unrecognised(delivery, key, 'A change without a chat.')
   const words = wordsOf(after)
@@ -123,7 +126,7 @@ export function editedMessage(delivery: WhapiDelivery, update: Fields): Normalis
   const editedAt = secondsToIso(trigger.timestamp) ?? delivery.receivedAt
   // Where the patch brings what triggered it, that says who did it; else the message as it now is says whose it is.
   const author = writerOf(delivery, chatId, isFields(update.trigger) ? trigger : after)
-  return emitted(key, messageEdited, {
+  const edit = emitted(key, messageEdited, {
     ...chat,
     providerMessageId: id,
     author,
@@ -131,6 +134,8 @@ export function editedMessage(delivery: WhapiDelivery, update: Fields): Normalis
     editedAt,
     receiptId: delivery.receiptId,
   })
+  // Without what triggered it, a change back and forth again is the same bytes again.
+  return byTrigger === null ? told(edit, [delivery.topic, chatId, id], update) : edit
 }
 
 function wordsOf(message: Fields): string | null {
@@ -155,15 +160,19 @@ export function removedMessage(delivery: WhapiDelivery, removed: unknown): Norma
   return emitted(dedupeKey(delivery.topic, id), messageDeleted, { ...chat, providerMessageId: id, deletedAt, receiptId })
 }
 
+/** The longest pause between two tries that a channel can be set to (providers.md §1). */
+const longestRetryMs = 3_600_000
+
 /**
- * `messages_removed_all`: a chat was emptied. The body names nothing but the chat, so a second time next month looks the same;
- * the day keeps them apart, at the price that a retry over midnight repeats a deletion that changes nothing.
+ * `messages_removed_all`: a chat was emptied. The body names nothing but the chat, so a second time looks the same: it is one when the
+ * first is older than a retry can be.
  */
 export function clearedChat(delivery: WhapiDelivery, value: unknown): NormalisedItem {
   const chatId = externalId(value)
   const chat = chatId === null ? null : chatFields(delivery, chatId)
   const { receivedAt: deletedAt, receiptId } = delivery
-  const key = dedupeKey(delivery.topic, 'all', chatId ?? delivery.bodySha256, deletedAt.slice(0, 10))
-  if (chat === null) return unrecognised(delivery, key, 'A cleared chat without an id.')
-  return emitted(key, messageDeleted, { ...chat, providerMessageId: null, deletedAt, receiptId })
+  const key = dedupeKey(delivery.topic, 'all', receiptId)
+  if (chatId === null || chat === null) return unrecognised(delivery, key, 'A cleared chat without an id.')
+  const cleared = emitted(key, messageDeleted, { ...chat, providerMessageId: null, deletedAt, receiptId })
+  return told(cleared, [delivery.topic, 'all', chatId], 'cleared', longestRetryMs)
 }

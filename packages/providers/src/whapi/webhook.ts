@@ -1,6 +1,6 @@
 import { channelStatusChanged } from '@parley/contracts'
 import { externalId, type Fields, fields, fitsSubject, isFields, list, text } from '../webhook/fields.ts'
-import { contentHash, dedupeKey, emitted, onlyUnrecognised, unrecognised, unused } from '../webhook/items.ts'
+import { dedupeKey, emitted, onlyUnrecognised, told, unrecognised, unused } from '../webhook/items.ts'
 import { accepted, checkStaticHeader, refused } from '../webhook/signature.ts'
 import type {
   Normalised,
@@ -99,10 +99,13 @@ function removals(delivery: WhapiDelivery, body: Fields): NormalisedItem[] {
   return list(body.messages_removed).map((removed) => removedMessage(delivery, removed))
 }
 
-/** Health and log-in of the linked phone. These carry no id, so the body as a whole tells one from the next. */
+/**
+ * Health and log-in of the linked phone: a state, of which the bodies tell neither id nor time. Logged out again, they are the same
+ * bytes again.
+ */
 function channelChange(delivery: WhapiDelivery, type: string, verb: string, body: Fields): NormalisedItem {
   const { status, needsPerson, providerStatus } = channelStatus(type, verb, body)
-  return emitted(dedupeKey(delivery.topic, contentHash(body)), channelStatusChanged, {
+  const item = emitted(dedupeKey(delivery.topic, delivery.receiptId), channelStatusChanged, {
     accountKey: `whapi:${delivery.accountId}`,
     provider: 'whapi',
     channel: 'whatsapp',
@@ -113,4 +116,5 @@ function channelChange(delivery: WhapiDelivery, type: string, verb: string, body
     changedAt: delivery.receivedAt,
     receiptId: delivery.receiptId,
   })
+  return told(item, ['channel', delivery.accountId], [status, needsPerson, providerStatus])
 }

@@ -33,6 +33,8 @@ export async function deleteReceipts(
       select id from receipts where organization_id = ${organizationId} and id < ${before}::uuid order by id limit ${limit}
     ), repeats as (
       delete from duplicate_items d using old where d.organization_id = ${organizationId} and d.receipt_id = old.id
+    ), states as (
+      delete from told_states t using old where t.organization_id = ${organizationId} and t.receipt_id = old.id
     ), gone as (
       delete from receipts r using old where r.organization_id = ${organizationId} and r.id = old.id returning r.state
     )

@@ -70,6 +70,15 @@ interface DuplicateItems {
   chatKey: string | null
 }
 
+interface ToldStates {
+  organizationId: string
+  sourceId: string
+  subject: string
+  value: string
+  receiptId: string
+  toldAt: Timestamp
+}
+
 interface ReceiptOwners {
   owner: string
 }
@@ -79,5 +88,6 @@ export interface DB {
   receipts: Receipts
   receiptItems: ReceiptItems
   duplicateItems: DuplicateItems
+  toldStates: ToldStates
   receiptOwners: ReceiptOwners
 }

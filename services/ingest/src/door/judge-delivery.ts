@@ -61,7 +61,7 @@ function judge(organizationId: string, { topic, items }: Normalised, receiptId: 
     const chatKey = textField(item, 'chatKey')
     const note = item.note ?? reasonOf(item)
     const place = { key: indexText(item.dedupeKey), chatKey: chatKey === null ? null : indexText(chatKey) }
-    return [{ ...place, row, eventType: row?.type ?? null, note }]
+    return [{ ...place, row, state: item.state, eventType: row?.type ?? null, note }]
   })
   const providerTime = providerTimeOf(items.flatMap((item) => (item.event === null ? [] : [item.event.data])))
   const judgement = { topic: topic.slice(0, 200), ...verdictOf(judged), error: null, providerTime, items: judged }
