@@ -22,6 +22,8 @@ beforeAll(async () => {
       MODEL_SIMULATOR_URL: 'http://127.0.0.1:9/v1',
     },
   })
+  // Events, jobs and the outboxes are shared between the two.
+  await world.startReplica()
   const { organizationId } = world
   const founded = await world.call('POST', '/v1/operator/organizations', {
     body: { organizationId, name: 'Shop', ownerEmail: 'owner@example.com' },
