@@ -13,6 +13,7 @@ import {
   noDeadLetter,
   toDeadLetter,
 } from './ops-dead-letter-row.ts'
+import { mostCounted } from './page.ts'
 import { jobSchemaOf } from './schema.ts'
 import type { AuditedChange } from './types.ts'
 
@@ -39,7 +40,8 @@ export function deadLetterRoutes(serviceName: string) {
             select * from dead_letters where organization_id = ${caller.organizationId} and state = ${query.state}
             order by last_at desc, id desc limit ${query.limit} offset ${(query.page - 1) * query.limit}`.execute(tx)
           const total = await sql<{ count: number }>`
-            select count(*)::int as count from dead_letters where organization_id = ${caller.organizationId} and state = ${query.state}`.execute(
+            select count(*)::int as count from (
+              select 1 from dead_letters where organization_id = ${caller.organizationId} and state = ${query.state} limit ${mostCounted}) as counted`.execute(
             tx,
           )
           return {

@@ -8,7 +8,7 @@ import { organizationTables } from './identity/organization-tables.ts'
 import { closedOrganizationsPolicy, heldJobs } from './held-tables.ts'
 import { idempotencyPolicies, idempotencyTables } from './idempotency-tables.ts'
 import { identityTables } from './identity/tables.ts'
-import { outboxUpkeep, parkedInOrder } from './spine-tables.ts'
+import { chainsByIndex, outboxUpkeep, parkedInOrder } from './spine-tables.ts'
 import type { Job, Migration, Service } from './types.ts'
 
 /** Postgres schema of a service: its name, '-' as '_'. */
@@ -235,6 +235,7 @@ export function migrationsOf(service: Service<never, never, never>): Migration[]
     effectCalls,
     parkedInOrder,
     inSchema(outboxUpkeep),
+    chainsByIndex,
   ]
   return [runtime, ...later, ...service.migrations]
 }
@@ -273,6 +274,9 @@ async function migrateService(pool: pg.Pool, adminUrl: string, service: Service<
     throw new Error(`Migration ${failed?.migrationName ?? ''} of ${service.name} failed.`, { cause: error })
   })
   await createJobQueues(adminUrl, service)
+  await betweenTraffic(async () => {
+    await pool.query(`create index if not exists job_chain on ${jobSchemaOf(service.name)}.job_common ((data->>'correlationId'))`)
+  })
   await betweenTraffic(() => secure(pool, schema, role))
 }
 

@@ -58,3 +58,12 @@ export const outboxUpkeep: Migration = {
     end $$;
   `,
 }
+
+/** One causal chain is asked for by its id: without an index, each such look reads what everybody ever did. */
+export const chainsByIndex: Migration = {
+  name: '000-runtime-chains-by-index',
+  up: `
+    create index effects_chain on effects (organization_id, correlation_id) where correlation_id is not null;
+    create index dead_letters_chain on dead_letters (organization_id, correlation_id) where correlation_id is not null;
+  `,
+}

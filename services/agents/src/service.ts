@@ -12,6 +12,7 @@ import { agentsAndTurns } from './migrations/001-agents-and-turns.ts'
 import { monthlySpend } from './migrations/002-monthly-spend.ts'
 import { modelConnections } from './migrations/003-model-connections.ts'
 import { customersStopped } from './migrations/004-customers-stopped.ts'
+import { turnsByOutcome } from './migrations/005-turns-by-outcome.ts'
 import { getAgent, getAgents, patchAgent } from './routes/agents.ts'
 import { getTurn, getTurns } from './routes/turns.ts'
 import { getAiUsage } from './routes/usage.ts'
@@ -23,7 +24,7 @@ export const agents = defineService({
   routes: [getAgents, getAgent, patchAgent, getTurns, getTurn, getAiUsage],
   handlers: [adoptConnection, noteAllowance, noteMessageAdded, hushConversation, eraseCustomer],
   jobs: [takeTurn, eraseEvents],
-  migrations: [agentsAndTurns, monthlySpend, modelConnections, customersStopped],
+  migrations: [agentsAndTurns, monthlySpend, modelConnections, customersStopped, turnsByOutcome],
   states: [turnTaken, replyProposed, connectionReported],
   open: openApp,
   close: (app) => app.close(),

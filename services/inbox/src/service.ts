@@ -25,6 +25,7 @@ import { eraseMessages } from './jobs/erase-messages.ts'
 import { settleEarlyArrivals } from './jobs/settle-early-arrivals.ts'
 import { customersConversationsAndMessages } from './migrations/001-customers-conversations-and-messages.ts'
 import { namesInTheirChat } from './migrations/002-names-in-their-chat.ts'
+import { readsByIndex } from './migrations/003-reads-by-index.ts'
 import { postMessage } from './routes/answer.ts'
 import { getConsents, getConsentsOfCustomer } from './routes/consents.ts'
 import { getConversation, getConversations, patchConversation } from './routes/conversations.ts'
@@ -62,7 +63,7 @@ export const inbox = defineService({
     obeyPrivacyRequest,
   ],
   jobs: [eraseMessages, eraseEvents, settleEarlyArrivals],
-  migrations: [customersConversationsAndMessages, namesInTheirChat],
+  migrations: [customersConversationsAndMessages, namesInTheirChat, readsByIndex],
   states: [
     messageAdded,
     messageUpdated,

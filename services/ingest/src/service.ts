@@ -31,6 +31,7 @@ import { sourcesAndReceipts } from './migrations/001-sources-and-receipts.ts'
 import { sourcesOfConnections } from './migrations/002-sources-of-connections.ts'
 import { receiptOwners } from './migrations/003-receipt-owners.ts'
 import { toldStates } from './migrations/004-told-states.ts'
+import { receiptsOfAProvider } from './migrations/005-receipts-of-a-provider.ts'
 import { getReceipt, getReceipts, postReplay } from './routes/receipts.ts'
 import { createSource, deleteSource, getSources, rotateSource } from './routes/webhook-sources.ts'
 
@@ -41,7 +42,7 @@ export const ingest = defineService({
   routes: [getReceipts, getReceipt, postReplay, createSource, getSources, rotateSource, deleteSource],
   handlers: [eraseCustomer, openSource],
   jobs: [eraseUnsorted, eraseEvents, forgetReceipts],
-  migrations: [sourcesAndReceipts, sourcesOfConnections, receiptOwners, toldStates],
+  migrations: [sourcesAndReceipts, sourcesOfConnections, receiptOwners, toldStates, receiptsOfAProvider],
   states: [
     messageReceived,
     messageEdited,

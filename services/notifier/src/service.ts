@@ -15,6 +15,7 @@ import { channelsAndOutgoingMessages } from './migrations/001-channels-and-outgo
 import { correlation } from './migrations/002-correlation.ts'
 import { channelsOfConnections } from './migrations/003-channels-of-connections.ts'
 import { whatEndsTheQueue } from './migrations/004-what-ends-the-queue.ts'
+import { newestByIndex } from './migrations/005-newest-by-index.ts'
 import { getChannels, putChannel } from './routes/channels.ts'
 import { getOutgoingMessage, getOutgoingMessages, retryOutgoingMessage } from './routes/outgoing-messages.ts'
 
@@ -33,7 +34,7 @@ export const notifier = defineService({
     eraseCustomer,
   ],
   jobs: [sendMessage, resumeChannel, eraseEvents],
-  migrations: [channelsAndOutgoingMessages, correlation, channelsOfConnections, whatEndsTheQueue],
+  migrations: [channelsAndOutgoingMessages, correlation, channelsOfConnections, whatEndsTheQueue, newestByIndex],
   states: [messageSent, messageFailed, connectionReported],
   open: openApp,
   close: (app) => app.clients.close(),

@@ -9,6 +9,7 @@ import { start, type Running } from '../start.ts'
 import type { Service } from '../types.ts'
 import { assertNamed } from './named-refusals.ts'
 
+export { plansOf } from './plans.ts'
 export { startTcpProxy, type ProxyMode, type TcpProxy } from './tcp-proxy.ts'
 
 type AnyService = Service<never, never, never>

@@ -1,5 +1,5 @@
 import type { Month } from '@parley/contracts'
-import type { Tx } from '@parley/runtime'
+import { type Tx, totalOf } from '@parley/runtime'
 import { sql } from 'kysely'
 import type { Used } from '../rules/usage.ts'
 import type { DB, UsageType } from './types.ts'
@@ -196,7 +196,7 @@ export async function listUses(tx: Tx<DB>, organizationId: string, filter: LogFi
   if (filter.model !== undefined) matching = matching.where('aiModel', '=', filter.model)
   if (filter.since !== undefined) matching = matching.where('occurredAt', '>=', filter.since)
   if (filter.until !== undefined) matching = matching.where('occurredAt', '<', filter.until)
-  const { total } = await matching.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
+  const total = await totalOf(tx, matching)
   const items = await matching
     .select((eb) => [
       'id',
@@ -218,7 +218,7 @@ export async function listUses(tx: Tx<DB>, organizationId: string, filter: LogFi
     .limit(filter.limit)
     .offset(filter.offset)
     .execute()
-  return { items, total: Number(total) }
+  return { items, total }
 }
 
 /** Forgets who wrote in a billed month and uses from before `before`, at most `limit` of each; how many of both went. */

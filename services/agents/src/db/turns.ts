@@ -1,4 +1,4 @@
-import type { Tx } from '@parley/runtime'
+import { type Tx, totalOf } from '@parley/runtime'
 import { type Insertable, type Selectable, sql } from 'kysely'
 import type { DB, Turns } from './types.ts'
 
@@ -39,7 +39,7 @@ export async function listTurns(
   let matching = tx.selectFrom('turns').where('organizationId', '=', organizationId)
   if (filter.conversationId !== undefined) matching = matching.where('conversationId', '=', filter.conversationId)
   if (filter.outcome !== undefined) matching = matching.where('outcome', '=', filter.outcome)
-  const { total } = await matching.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
+  const total = await totalOf(tx, matching)
   const items = await matching
     .selectAll()
     .orderBy('takenAt', filter.order)
@@ -47,7 +47,7 @@ export async function listTurns(
     .limit(filter.limit)
     .offset(filter.offset)
     .execute()
-  return { items, total: Number(total) }
+  return { items, total }
 }
 
 /** Takes the words out of the turns of these conversations; the numbers stay for the books. */

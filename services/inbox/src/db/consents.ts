@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { Channel } from '@parley/contracts'
-import type { Tx } from '@parley/runtime'
+import { type Tx, totalOf } from '@parley/runtime'
 import type { Consents, DB } from './types.ts'
 
 export interface ConsentStatement {
@@ -87,6 +87,6 @@ export async function listConsents(
     .limit(page.limit)
     .offset(page.offset)
     .execute()
-  const { total } = await query.select((select) => select.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
-  return { rows, total: Number(total) }
+  const total = await totalOf(tx, query)
+  return { rows, total }
 }

@@ -1,5 +1,5 @@
 import type { Channel, ChatKind, ConversationStatus } from '@parley/contracts'
-import type { Tx } from '@parley/runtime'
+import { type Tx, totalOf } from '@parley/runtime'
 import { type RawBuilder, sql } from 'kysely'
 import type { HandOverReason } from '../rules/conversation.ts'
 import type { DB } from './types.ts'
@@ -298,6 +298,6 @@ export async function listConversations(
     .limit(page.limit)
     .offset(page.offset)
     .execute()
-  const { total } = await query.select((select) => select.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
-  return { rows, total: Number(total) }
+  const total = await totalOf(tx, query)
+  return { rows, total }
 }

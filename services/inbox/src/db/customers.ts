@@ -1,4 +1,4 @@
-import type { Tx } from '@parley/runtime'
+import { type Tx, totalOf } from '@parley/runtime'
 import type { Selectable } from 'kysely'
 import type { Customers, DB } from './types.ts'
 
@@ -73,6 +73,6 @@ export async function listCustomers(
     .limit(page.limit)
     .offset(page.offset)
     .execute()
-  const { total } = await query.select((select) => select.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
-  return { rows, total: Number(total) }
+  const total = await totalOf(tx, query)
+  return { rows, total }
 }

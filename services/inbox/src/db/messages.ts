@@ -7,7 +7,7 @@ import {
   type SenderKind,
   unknownChat,
 } from '@parley/contracts'
-import type { Tx } from '@parley/runtime'
+import { type Tx, totalOf } from '@parley/runtime'
 import { sql } from 'kysely'
 import { statusRank } from '../rules/status.ts'
 import type { Chat } from './conversations.ts'
@@ -311,13 +311,11 @@ export async function listMessages(
     .limit(page.limit)
     .offset(page.offset)
     .execute()
-  const { total } = await tx
+  const matching = tx
     .selectFrom('messages')
-    .select((select) => select.fn.countAll<string>().as('total'))
     .where('organizationId', '=', organizationId)
     .where('conversationId', '=', conversationId)
-    .executeTakeFirstOrThrow()
-  return { rows, total: Number(total) }
+  return { rows, total: await totalOf(tx, matching) }
 }
 
 function selectShown(tx: Tx<DB>, organizationId: string) {

@@ -1,5 +1,5 @@
 import type { ProviderName } from '@parley/contracts'
-import type { Tx } from '@parley/runtime'
+import { type Tx, totalOf } from '@parley/runtime'
 import { sql, type Selectable } from 'kysely'
 import type { DeliveryItem } from '../store-deliveries.ts'
 import type { DB, ReceiptState, Receipts } from './types.ts'
@@ -43,8 +43,8 @@ export async function listReceipts(
   if (filter.since !== undefined) matching = matching.where('receivedAt', '>=', new Date(filter.since))
   // Ids sort by time.
   const items = await matching.select(listed).orderBy('id', 'desc').limit(filter.limit).offset(filter.offset).execute()
-  const { total } = await matching.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
-  return { items, total: Number(total) }
+  const total = await totalOf(tx, matching)
+  return { items, total }
 }
 
 /** A receipt with at most so many bytes of its body. */

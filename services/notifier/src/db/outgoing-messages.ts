@@ -1,5 +1,5 @@
 import type { DataOf, messageSendRequested } from '@parley/contracts'
-import type { Tx } from '@parley/runtime'
+import { type Tx, totalOf } from '@parley/runtime'
 import { sql, type Selectable } from 'kysely'
 import { chatDigest } from '../chat-digest.ts'
 import type { Channels, ChannelState, DB, OutgoingMessages, OutgoingState } from './types.ts'
@@ -268,8 +268,8 @@ export async function listOutgoing(
   if (filter.conversationId !== undefined) matching = matching.where('conversationId', '=', filter.conversationId)
   if (filter.state !== undefined) matching = matching.where('state', '=', filter.state)
   const items = await matching.selectAll().orderBy('position', 'desc').limit(filter.limit).offset(filter.offset).execute()
-  const { total } = await matching.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow()
-  return { items, total: Number(total) }
+  const total = await totalOf(tx, matching)
+  return { items, total }
 }
 
 /** Removes what a customer's messages said and where they went; what was still to go out is dropped. */
