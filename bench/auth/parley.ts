@@ -44,7 +44,17 @@ serveWorker<AuthSettings>(async ({ adminUrl, natsUrl, root, connections }) => {
     emit(organizationCreated, organizationOf(organizationId))
     emit(memberJoined, { userId, role: 'viewer', permissions: [], status: 'active', revision: 1 })
     const scopes = ['messages:read']
-    emit(keyChanged, { keyId, hash, previous: null, scopes, ...limits, expiresAt: null, status: 'active', revision: 1 })
+    emit(keyChanged, {
+      keyId,
+      hash,
+      previous: null,
+      scopes,
+      ...limits,
+      expiresAt: null,
+      makerId: null,
+      status: 'active',
+      revision: 1,
+    })
   })
   await running.settle()
   await plant(adminUrl, [installationId, organizationId])

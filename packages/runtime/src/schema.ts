@@ -7,7 +7,7 @@ import { classify, describe } from './errors.ts'
 import { organizationTables } from './identity/organization-tables.ts'
 import { closedOrganizationsPolicy, heldJobs } from './held-tables.ts'
 import { idempotencyPolicies, idempotencyTables } from './idempotency-tables.ts'
-import { identityTables } from './identity/tables.ts'
+import { identityTables, keyMakers } from './identity/tables.ts'
 import { chainsByIndex, outboxUpkeep, parkedInOrder } from './spine-tables.ts'
 import type { Job, Migration, Service } from './types.ts'
 
@@ -233,6 +233,7 @@ export function migrationsOf(service: Service<never, never, never>): Migration[]
     organizationTables,
     heldJobs,
     effectCalls,
+    keyMakers,
     parkedInOrder,
     inSchema(outboxUpkeep),
     chainsByIndex,

@@ -166,6 +166,8 @@ export interface Caller {
   actor: Actor
   /** The person, when it is one. */
   userId: string | null
+  /** For a key of an organization: the person it speaks for. */
+  makerId?: string
   /** Their session, when they signed in here (outside issuers have none). */
   sessionId: string | null
   /** What they may do here, at this moment: role and membership are looked up for each call, not believed from the token. */

@@ -165,6 +165,7 @@ export function createTestKey(organizationId: string, more: Partial<KeyRecord> =
     perMinute: null,
     perDay: null,
     expiresAt: null,
+    makerId: null,
     status: 'active',
     revision: 1,
     ...more,

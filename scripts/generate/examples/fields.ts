@@ -32,6 +32,7 @@ export const common: Fields = {
   subscriptionId: ids.subscription,
   invitedBy: ids.owner,
   createdBy: ids.owner,
+  makerId: ids.owner,
   revision: 1,
   version: 14,
   // Times

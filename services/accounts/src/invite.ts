@@ -1,10 +1,11 @@
-import { memberInvited, type Permission, type Role } from '@parley/contracts'
+import { memberInvited, type Permission, permissionsOf, type Role } from '@parley/contracts'
 import { AppError, type Caller, type CommitTools, type Tx } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import type { App } from './app.ts'
 import {
   countInvitationsSince,
   expireInvitations,
+  findInvitationByToken,
   insertInvitation,
   type Invitation,
   lockInvitation,
@@ -18,9 +19,10 @@ import type { DB } from './db/types.ts'
 import { listUserOrganizations, mostOrganizations } from './db/user-organizations.ts'
 import { findUser, findUserByEmail, lockUser } from './db/users.ts'
 import { invitationMail } from './invitation-mail.ts'
-import { managerOf } from './manager.ts'
+import { behind, managerOf, personBehind } from './manager.ts'
 import { assertMayGive } from './member-change.ts'
 import { makeOrganizationToken } from './organization-token.ts'
+import { lacking, mayGive } from './rules/membership.ts'
 import { type Acceptance, decideAcceptance, decideResend, invitationLifeMs } from './rules/invitation.ts'
 
 const mostADay = 100
@@ -35,14 +37,10 @@ export interface NewInvite {
 
 /** Invites somebody for the caller, if they may. Throws AppError. */
 export async function invite(tx: Tx<DB>, tools: CommitTools, app: App, caller: Caller, wanted: NewInvite): Promise<Invitation> {
-  const { organizationId, userId } = caller
+  const { organizationId } = caller
   const { email, role } = wanted
   // With the inviter's membership locked: an invitation of somebody who is being removed at this moment is either refused or revoked.
-  assertMayGive(
-    managerOf(caller, await lockMembers(tx, organizationId, userId === null ? [] : [userId])),
-    role,
-    wanted.permissions,
-  )
+  assertMayGive(managerOf(caller, await lockMembers(tx, organizationId, behind(caller))), role, wanted.permissions)
   const now = app.now()
   if ((await countInvitationsSince(tx, organizationId, new Date(now.getTime() - dayMs))) >= mostADay)
     throw new AppError('too_many_requests', `An organization invites ${mostADay} people a day at most.`)
@@ -56,7 +54,7 @@ export async function invite(tx: Tx<DB>, tools: CommitTools, app: App, caller: C
     role,
     permissions,
     personalMessage: wanted.personalMessage,
-    invitedBy: userId,
+    invitedBy: personBehind(caller),
     tokenHash: hash,
     expiresAt: new Date(now.getTime() + invitationLifeMs),
     lastSentAt: now,
@@ -76,8 +74,8 @@ export async function inviteAgain(
   caller: Caller,
   invitationId: string,
 ): Promise<Invitation> {
-  const { organizationId, userId } = caller
-  const manager = managerOf(caller, await lockMembers(tx, organizationId, userId === null ? [] : [userId]))
+  const { organizationId } = caller
+  const manager = managerOf(caller, await lockMembers(tx, organizationId, behind(caller)))
   const before = await lockInvitation(tx, organizationId, invitationId)
   if (!before) throw noInvitation()
   // Whoever sends it hands out what is in it.
@@ -98,7 +96,7 @@ export async function inviteAgain(
     sentCount: before.sentCount + 1,
     lastSentAt: now,
     expiresAt: new Date(now.getTime() + invitationLifeMs),
-    invitedBy: userId ?? before.invitedBy,
+    invitedBy: personBehind(caller) ?? before.invitedBy,
   })
   await announce(tx, tools, app, invitation, token)
   tools.audit({
@@ -127,19 +125,23 @@ export async function acceptInvitation(
   userId: string,
   now: Date,
 ): Promise<Member> {
+  // Who invited is held first, as where somebody is invited: two orders would wait for each other.
+  const invitedBy = (await findInvitationByToken(tx, organizationId, tokenHash))?.invitedBy ?? null
+  const locked = await lockMembers(tx, organizationId, invitedBy === null ? [userId] : [invitedBy, userId])
   const invitation = await lockInvitationByToken(tx, organizationId, tokenHash)
   if (!invitation) throw noInvitation()
   const person = await lockUser(tx, userId)
   if (!person) throw new AppError('unauthenticated', 'This person is not known here.')
   const decision = decideAcceptance(invitation, { email: person.email, emailVerified: person.emailVerifiedAt !== null }, now)
   if (decision !== 'accept') throw notAccepted[decision]()
+  if (invitation.invitedBy !== null && !mayStillGive(locked, invitation)) throw notAccepted.revoked()
   const member = await findMember(tx, organizationId, userId)
   if (member?.status === 'active') throw new AppError('conflict', 'You are a member of this organization already.')
   // An invitation must not lift what an owner has decided since.
   if (member?.status === 'suspended') throw new AppError('forbidden', 'Your membership of this organization is suspended.')
   if ((await listUserOrganizations(tx, userId)).length >= mostOrganizations)
     throw new AppError('conflict', `A person can be in ${mostOrganizations} organizations at most.`)
-  const { invitationId, role, permissions, invitedBy } = invitation
+  const { invitationId, role, permissions } = invitation
   await updateInvitation(tx, organizationId, invitationId, { status: 'accepted', acceptedAt: now, acceptedBy: userId })
   tools.audit({
     resourceType: 'invitation',
@@ -147,7 +149,15 @@ export async function acceptInvitation(
     before: { status: 'pending' },
     after: { status: 'accepted', acceptedBy: userId },
   })
-  return addMember(tx, tools, organizationId, { userId, role, permissions, invitedBy })
+  return addMember(tx, tools, organizationId, { userId, role, permissions, invitedBy: invitation.invitedBy })
+}
+
+/** An invitation is worth what who gave it may give now, not what they once might. */
+function mayStillGive(locked: readonly Member[], { invitedBy, role, permissions }: Invitation): boolean {
+  const inviter = locked.find(({ userId }) => userId === invitedBy)
+  if (inviter?.status !== 'active') return false
+  const manager = { userId: inviter.userId, role: inviter.role, permissions: permissionsOf(inviter.role, inviter.permissions) }
+  return manager.permissions.has('members:write') && mayGive(manager, role) && lacking(manager, permissions).length === 0
 }
 
 export const noInvitation = () => new AppError('not_found', 'There is no such invitation.')

@@ -13,12 +13,23 @@ export function managerOf(caller: Caller, locked: readonly Member[]): Manager {
     const all = Permission.options.every((permission) => caller.permissions.has(permission))
     return { userId: null, role: all ? 'owner' : null, permissions: caller.permissions }
   }
-  if (caller.userId === null) return { userId: null, role: null, permissions: caller.permissions }
-  const member = locked.find(({ userId }) => userId === caller.userId)
+  // A key stands where who made it stands: what they may not do themselves, their own membership included, it may not do for them.
+  const actingId = personBehind(caller)
+  if (actingId === null) return { userId: null, role: null, permissions: caller.permissions }
+  const member = locked.find(({ userId }) => userId === actingId)
   if (member?.status !== 'active') throw new AppError('forbidden', 'You are not an active member of this organization.')
   // Not more than the call may: a token of another issuer may have been given for less than its owner may do.
   const permissions = [...permissionsOf(member.role, member.permissions)].filter((one) => caller.permissions.has(one))
-  return { userId: member.userId, role: member.role, permissions: new Set(permissions) }
+  return { userId: member.userId, role: member.role, byKey: caller.userId === null, permissions: new Set(permissions) }
+}
+
+/** The member whose rights a call has: the caller, or who made the key that calls. Null for the operator. */
+export const personBehind = (caller: Caller): string | null => caller.userId ?? caller.makerId ?? null
+
+/** Whom a transaction must lock, beside those whom it changes, before `managerOf` may judge. */
+export function behind(caller: Caller): string[] {
+  const personId = personBehind(caller)
+  return personId === null ? [] : [personId]
 }
 
 /** The organization that somebody acts in. Throws AppError when they have not chosen one. */

@@ -3,7 +3,7 @@ import { AppError, type Caller, type CommitTools, type Tx } from '@parley/runtim
 import { revokeInvitationsOf } from './db/invitations.ts'
 import { changeMember, lockMembers, type Member } from './db/members.ts'
 import type { DB } from './db/types.ts'
-import { managerOf } from './manager.ts'
+import { behind, managerOf } from './manager.ts'
 import { isLastOwner, lacking, type Manager, mayGive, refuseChange, type Refusal, type WantedMember } from './rules/membership.ts'
 
 const refusals: Record<Exclude<Refusal, 'permission'>, () => AppError> = {
@@ -24,7 +24,7 @@ export async function manageMember(
   reason: string | null,
 ): Promise<Member> {
   const { organizationId } = caller
-  const locked = await lockMembers(tx, organizationId, caller.userId === null ? [userId] : [userId, caller.userId])
+  const locked = await lockMembers(tx, organizationId, [userId, ...behind(caller)])
   const manager = managerOf(caller, locked)
   const member = locked.find((each) => each.userId === userId)
   if (!member) throw new AppError('not_found', 'No member with that id.')
@@ -62,11 +62,11 @@ export async function handOver(
   if (owner?.role !== 'owner' || owner.status !== 'active') throw new AppError('forbidden', 'Only an owner hands over ownership.')
   const heir = locked.find(({ userId }) => userId === to)
   if (heir?.status !== 'active') throw new AppError('not_found', 'No active member with that id.')
-  return {
-    // First the new one, so that at no moment in the events' order there is none.
-    to: heir.role === 'owner' ? heir : await changeMember(tx, tools, heir, { role: 'owner' }, 'ownership handed over'),
-    from: await changeMember(tx, tools, owner, { role: 'admin' }, 'ownership handed over'),
-  }
+  // First the new one, so that at no moment in the events' order there is none.
+  const made = heir.role === 'owner' ? heir : await changeMember(tx, tools, heir, { role: 'owner' }, 'ownership handed over')
+  const left = await changeMember(tx, tools, owner, { role: 'admin' }, 'ownership handed over')
+  await revokeBeyond(tx, organizationId, left)
+  return { to: made, from: left }
 }
 
 /** Throws AppError unless somebody may hand out a role with these permissions on top. */

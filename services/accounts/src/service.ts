@@ -53,7 +53,7 @@ import {
   postAccept,
 } from './routes/invitations.ts'
 import { getOnboarding, putOnboardingStep, postOnboardingComplete, patchOwnOnboarding } from './routes/onboarding.ts'
-import { postApiKey, getApiKeys, getApiKey, patchApiKey, rotateApiKey, revokeApiKey } from './routes/api-keys.ts'
+import { postApiKey, getApiKeys, getApiKey, patchApiKey, rotateApiKey, adoptApiKey, revokeApiKey } from './routes/api-keys.ts'
 import {
   getPreferences,
   patchPreferences,
@@ -68,6 +68,7 @@ import { requiredSecondFactor } from './migrations/007-required-second-factor.ts
 import { boundLinksAndDevices } from './migrations/008-bound-links-and-devices.ts'
 import { monthsOfReads } from './migrations/009-months-of-reads.ts'
 import { callsAndExports } from './migrations/010-calls-and-exports.ts'
+import { whatEndsASession } from './migrations/011-what-ends-a-session.ts'
 import { sealAudit } from './jobs/seal-audit.ts'
 import { keepRead } from './handlers/keep-read.ts'
 import { keepChange } from './handlers/keep-change.ts'
@@ -141,6 +142,7 @@ export const accounts = defineService({
     getApiKey,
     patchApiKey,
     rotateApiKey,
+    adoptApiKey,
     revokeApiKey,
     getPreferences,
     patchPreferences,
@@ -207,6 +209,7 @@ export const accounts = defineService({
     boundLinksAndDevices,
     monthsOfReads,
     callsAndExports,
+    whatEndsASession,
   ],
   states: [
     signingKeyChanged,

@@ -449,6 +449,18 @@ describe('a person', () => {
     expect((await guess(6)).status).toBe(429)
   })
 
+  test.each([
+    ['the password is changed', '/v1/me/password', { currentPassword: password, newPassword: 'another calm harbour at noon' }],
+    ['other sessions are ended', '/v1/me/sessions/revoke-others', {}],
+  ])('does not change the address that was asked for before %s', async (_what, path, body) => {
+    const { accessToken } = await people.join()
+    const fresh = newEmail()
+    expect((await people.as(accessToken, 'POST', '/v1/me/email', { email: fresh, password })).status).toBe(202)
+    const token = await people.tokenTo(fresh, 'email_change')
+    expect((await people.as(accessToken, 'POST', path, body)).status).toBe(200)
+    expect((await people.post('/v1/auth/confirm-email', { token })).status).toBe(410)
+  })
+
   test('changes the e-mail address when the new one answers, and the old one hears of it', async () => {
     const { accessToken, email } = await people.join()
     const fresh = newEmail()

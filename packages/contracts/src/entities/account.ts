@@ -32,6 +32,8 @@ export const KeyRecord = z.object({
   perMinute: z.int().min(1).nullable(),
   perDay: z.int().min(1).nullable(),
   expiresAt: Timestamp.nullable(),
+  /** The person it speaks for: it may never do more than they may at that moment. Null: the operator made it. Absent: not told yet. */
+  makerId: Id.nullable().optional(),
   status: z.enum(['active', 'revoked']),
   revision: z.int().min(1),
 })

@@ -1,4 +1,4 @@
-import { installationId, type Membership, permissionsOf, type Permission, type Scope } from '@parley/contracts'
+import { installationId, type KeyRecord, type Membership, permissionsOf, type Permission, type Scope } from '@parley/contracts'
 import { decodeJwt } from 'jose'
 import { anonymous, opens, opensNow, permissionsIn, readKey, type StoredKey } from '../auth.ts'
 import { AppError, describe } from '../errors.ts'
@@ -84,7 +84,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
     const record = await directory.key(organizationId, keyId)
     if (!opensNow(record, keyId, secret, now()) || !record) throw nobody()
     requireOpen(await directory.organization(organizationId))
-    if (again) return callerWith(record, { kind: 'key', id: keyId }, organizationId)
+    const caller = await callerFor(organizationId, keyId, record)
+    if (again) return caller
     const { refusedBy, states } = await options.limiter.admit(keyId, record)
     for (const [name, value] of Object.entries(rateLimitHeaders(states))) reply?.header(name, value)
     if (refusedBy) {
@@ -94,7 +95,19 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
       })
     }
     options.uses.note(organizationId, keyId)
-    return callerWith(record, { kind: 'key', id: keyId }, organizationId)
+    return caller
+  }
+
+  /** A key speaks for who made it: while they are no active member it opens nothing, and it may never do more than they may now. */
+  async function callerFor(organizationId: string, keyId: string, record: KeyRecord): Promise<Caller> {
+    const caller = callerWith(record, { kind: 'key', id: keyId }, organizationId)
+    const { makerId = null } = record
+    if (makerId === null) return caller
+    const maker = await directory.member(organizationId, makerId)
+    if (maker?.status !== 'active')
+      throw forbidden('Who made this key is no active member any more: another member may adopt it.')
+    const theirs = permissionsOfMember(maker)
+    return { ...caller, makerId, permissions: new Set([...caller.permissions].filter((permission) => theirs.has(permission))) }
   }
 
   async function callerOfToken(token: string, scope: Scope): Promise<Caller> {

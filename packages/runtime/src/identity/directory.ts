@@ -80,7 +80,7 @@ export function openDirectory({ database, bus }: { database: Database<never>; bu
 
   async function loadKey(organizationId: string, keyId: string): Promise<KeyRecord | undefined> {
     const known = await database.read(organizationId, ({ tx }) => projection.findKey(tx, organizationId, keyId))
-    if (known) return known
+    if (known?.makerId !== undefined) return known
     const answer = await bus.ask(askKey.topic, { organizationId, keyId }, askKey.reply)
     if (answer) await database.transaction(organizationId, ({ tx }) => projection.saveKey(tx, organizationId, answer))
     return answer ?? undefined

@@ -46,7 +46,9 @@ export async function saveOrganization(tx: AnyTx, organizationId: string, organi
     where o.revision < excluded.revision`.execute(tx)
 }
 
-interface KeyRow extends Omit<KeyRecord, 'previous' | 'expiresAt'> {
+interface KeyRow extends Omit<KeyRecord, 'previous' | 'expiresAt' | 'makerId'> {
+  makerId: string | null
+  makerTold: boolean
   previousHash: string | null
   previousUntil: Date | null
   expiresAt: Date | null
@@ -54,23 +56,28 @@ interface KeyRow extends Omit<KeyRecord, 'previous' | 'expiresAt'> {
 
 export async function findKey(tx: AnyTx, organizationId: string, keyId: string): Promise<KeyRecord | undefined> {
   const { rows } = await sql<KeyRow>`select key_id, hash, previous_hash, previous_until, scopes, per_minute, per_day, expires_at,
-      status, revision from identity_keys where organization_id = ${organizationId} and key_id = ${keyId}`.execute(tx)
+      maker_id, maker_told, status, revision from identity_keys where organization_id = ${organizationId} and key_id = ${keyId}`.execute(
+    tx,
+  )
   if (!rows[0]) return undefined
-  const { previousHash, previousUntil, expiresAt, ...rest } = rows[0]
+  const { previousHash, previousUntil, expiresAt, makerId, makerTold, ...rest } = rows[0]
   const previous = previousHash && previousUntil ? { hash: previousHash, until: previousUntil.toISOString() } : null
-  return { ...rest, previous, expiresAt: expiresAt?.toISOString() ?? null }
+  return { ...rest, previous, expiresAt: expiresAt?.toISOString() ?? null, ...(makerTold ? { makerId } : {}) }
 }
 
 export async function saveKey(tx: AnyTx, organizationId: string, key: KeyRecord): Promise<void> {
   await sql`insert into identity_keys as k (organization_id, key_id, hash, previous_hash, previous_until, scopes, per_minute,
-      per_day, expires_at, status, revision)
+      per_day, expires_at, maker_id, maker_told, status, revision)
     values (${organizationId}, ${key.keyId}, ${key.hash}, ${key.previous?.hash ?? null}, ${key.previous?.until ?? null},
-      ${key.scopes}, ${key.perMinute}, ${key.perDay}, ${key.expiresAt}, ${key.status}, ${key.revision})
+      ${key.scopes}, ${key.perMinute}, ${key.perDay}, ${key.expiresAt}, ${key.makerId ?? null}, ${key.makerId !== undefined},
+      ${key.status}, ${key.revision})
     on conflict (organization_id, key_id) do update
     set hash = excluded.hash, previous_hash = excluded.previous_hash, previous_until = excluded.previous_until,
       scopes = excluded.scopes, per_minute = excluded.per_minute, per_day = excluded.per_day, expires_at = excluded.expires_at,
-      status = excluded.status, revision = excluded.revision
-    where k.revision < excluded.revision`.execute(tx)
+      maker_id = excluded.maker_id, maker_told = excluded.maker_told, status = excluded.status, revision = excluded.revision
+    where k.revision < excluded.revision or (k.revision = excluded.revision and excluded.maker_told and not k.maker_told)`.execute(
+    tx,
+  )
 }
 
 export async function findSigningKey(tx: AnyTx, kid: string): Promise<SigningKey | undefined> {

@@ -1,5 +1,14 @@
 import type { Migration } from '../types.ts'
 
+/** Whom a key speaks for. Of keys that were known before nobody has said it: accounts is asked about each once more. */
+export const keyMakers: Migration = {
+  name: '000-runtime-key-makers',
+  up: `
+    alter table identity_keys add column maker_id uuid;
+    alter table identity_keys add column maker_told boolean not null default false;
+  `,
+}
+
 /**
  * What each service knows of who may call it, in its own schema: it verifies callers while accounts is away, and a removal reaches it
  * as an event. Two of the tables have no organization, because what they hold belongs to none: public keys of the installation,

@@ -149,6 +149,7 @@ export async function listKeys(
 /** The key as every service keeps it. */
 export function recordOf(key: ApiKey): KeyRecord {
   const { keyId, hash, scopes, perMinute, perDay, status, revision, previousHash, previousUntil, expiresAt } = key
+  const makerId = key.createdByUser
   return {
     keyId,
     hash,
@@ -157,6 +158,7 @@ export function recordOf(key: ApiKey): KeyRecord {
     perMinute,
     perDay,
     expiresAt: expiresAt?.toISOString() ?? null,
+    makerId,
     status,
     revision,
   }
@@ -174,6 +176,7 @@ const auditedOf = ({
   lastFour,
   rotatedAt,
   previousUntil,
+  createdByUser,
 }: ApiKey) => ({
   name,
   scopes,
@@ -185,4 +188,5 @@ const auditedOf = ({
   lastFour,
   rotatedAt,
   previousUntil,
+  makerId: createdByUser,
 })

@@ -32,6 +32,11 @@ export async function insertMailRequest(tx: Tx<DB>, { details, ...fresh }: NewMa
     .execute()
 }
 
+/** Forgets what somebody asked for and was not mailed yet: no link of it is made any more. */
+export async function dropMailRequestsOf(tx: Tx<DB>, userId: string): Promise<void> {
+  await tx.deleteFrom('mailRequests').where('userId', '=', userId).execute()
+}
+
 /** Takes a request out of the table: it is answered in the same commit. */
 export async function takeMailRequest(tx: Tx<DB>, requestId: string): Promise<MailRequest | undefined> {
   return tx.deleteFrom('mailRequests').where('requestId', '=', requestId).returningAll().executeTakeFirst()

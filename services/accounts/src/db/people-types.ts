@@ -36,6 +36,7 @@ export type EndReason =
   | 'suspended'
   | 'replaced'
   | 'two_factor_off'
+  | 'two_factor_on'
 
 export interface Sessions {
   sessionId: string

@@ -1,5 +1,5 @@
 import { Id, Permission, Timestamp } from '@parley/contracts'
-import { AppError, type Caller, createKeySecret, createOrganizationKeyId, pageOf, pageQuery } from '@parley/runtime'
+import { AppError, createKeySecret, createOrganizationKeyId, pageOf, pageQuery } from '@parley/runtime'
 import type { Updateable } from 'kysely'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -7,7 +7,7 @@ import { type ApiKey, countActiveKeys, findKey, insertKey, listKeys, lockKey, re
 import { lockMembers } from '../db/members.ts'
 import { findOrganization } from '../db/organizations.ts'
 import type { ApiKeys } from '../db/types.ts'
-import { managerOf } from '../manager.ts'
+import { behind, managerOf, personOf } from '../manager.ts'
 import { Line } from '../organization-fields.ts'
 import { beyond, mostKeys, overlapHours, refuseExpiry, rotateSecrets, stateOf } from '../rules/api-key.ts'
 
@@ -26,6 +26,8 @@ const KeyView = z.object({
   /** Until then the secret from before the last rotation opens too. */
   previousUntil: Timestamp.nullable(),
   createdBy: z.string(),
+  /** The member whom it speaks for: it may never do more than they may. Null: the operator made it. */
+  makerId: Id.nullable(),
   createdAt: Timestamp,
   rotatedAt: Timestamp.nullable(),
   revokedAt: Timestamp.nullable(),
@@ -80,7 +82,7 @@ export const postApiKey = route({
     const stored = await commit(async (tx, tools) => {
       if (!(await findOrganization(tx, organizationId))) throw new AppError('not_found', 'There is no such organization.')
       // The owners are locked with it, so that two calls at once cannot both be the last one that fits.
-      const { permissions } = managerOf(caller, await lockMembers(tx, organizationId, own(caller)))
+      const { permissions } = managerOf(caller, await lockMembers(tx, organizationId, behind(caller)))
       assertWithin(permissions, body.scopes)
       if ((await countActiveKeys(tx, organizationId)) >= mostKeys)
         throw new AppError('conflict', `An organization has ${mostKeys} active keys at most: revoke one.`)
@@ -158,7 +160,7 @@ export const patchApiKey = route({
       expiresAt: expiresAt === undefined ? undefined : expiryOf(expiresAt, now),
     })
     const key = await commit(async (tx, tools) => {
-      const { permissions } = managerOf(caller, await lockMembers(tx, caller.organizationId, own(caller)))
+      const { permissions } = managerOf(caller, await lockMembers(tx, caller.organizationId, behind(caller)))
       const before = openKey(await lockKey(tx, caller.organizationId, params.keyId))
       // Whoever may change a key could also have made it: otherwise a longer life or a higher limit were a way around that.
       assertWithin(permissions, [...before.scopes, ...(rest.scopes ?? [])])
@@ -186,7 +188,7 @@ export const rotateApiKey = route({
     const now = app.now()
     const { key, hash, lastFour } = createKeySecret(keyId)
     const stored = await commit(async (tx, tools) => {
-      const { permissions } = managerOf(caller, await lockMembers(tx, caller.organizationId, own(caller)))
+      const { permissions } = managerOf(caller, await lockMembers(tx, caller.organizationId, behind(caller)))
       const before = openKey(await lockKey(tx, caller.organizationId, keyId))
       // Its secret is all that it may: who lacks a part of that would gain it here.
       assertWithin(permissions, before.scopes)
@@ -194,6 +196,27 @@ export const rotateApiKey = route({
       return updateKey(tx, tools, before, { ...secrets, lastFour, rotatedAt: now })
     })
     return { ...view(stored, now), key }
+  },
+})
+
+export const adoptApiKey = route({
+  method: 'POST',
+  path: '/v1/api-keys/:keyId/adopt',
+  summary: 'Take a key over from who made it: from then on it speaks for you. One whose maker left opens nothing before.',
+  scope: 'api-keys:write',
+  refuses: { not_found: 'No key with that id.', conflict: 'This key is revoked: make a new one.' },
+  params: OneKey,
+  body: z.strictObject({}),
+  reply: KeyView,
+  async run({ params: { keyId }, caller, app, commit }) {
+    const userId = personOf(caller)
+    const key = await commit(async (tx, tools) => {
+      const { permissions } = managerOf(caller, await lockMembers(tx, caller.organizationId, behind(caller)))
+      const before = openKey(await lockKey(tx, caller.organizationId, keyId))
+      assertWithin(permissions, before.scopes)
+      return updateKey(tx, tools, before, { createdByUser: userId })
+    })
+    return view(key, app.now())
   },
 })
 
@@ -219,7 +242,6 @@ export const revokeApiKey = route({
 })
 
 const noKey = () => new AppError('not_found', 'No key with that id.')
-const own = (caller: Caller) => (caller.userId === null ? [] : [caller.userId])
 
 function openKey(key: ApiKey | undefined): ApiKey {
   if (!key) throw noKey()
@@ -259,6 +281,7 @@ function view(key: ApiKey, now: Date): z.infer<typeof KeyView> {
     agentId,
     previousUntil: key.previousUntil !== null && key.previousUntil > now ? key.previousUntil.toISOString() : null,
     createdBy,
+    makerId: key.createdByUser,
     createdAt: key.createdAt.toISOString(),
     rotatedAt: key.rotatedAt?.toISOString() ?? null,
     revokedAt: key.revokedAt?.toISOString() ?? null,

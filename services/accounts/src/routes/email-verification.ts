@@ -14,6 +14,7 @@ import { askForMail } from '../mail-request.ts'
 import { personOf } from '../manager.ts'
 import { normalPassword } from '../rules/password.ts'
 import { openSession, SignedIn, signedIn } from '../open-session.ts'
+import { spendPending } from '../steps/secure-account.ts'
 import { hashToken } from '../tokens.ts'
 import type { App } from '../app.ts'
 
@@ -132,6 +133,8 @@ export const confirmEmail = route({
       if (before === undefined || before.status !== 'active') throw linkIsOver()
       if (await findUserByEmail(tx, email)) throw new AppError('conflict', 'This address has an account of its own by now.')
       await updateUser(tx, userId, { email, emailVerifiedAt: now })
+      // Links that went to the address of before, or that somebody in another session asked for, end with it.
+      await spendPending(tx, userId, now)
       await tellSecurityChange(app, tx, tools, before, 'email_changed')
       tools.audit({ resourceType: 'user', resourceId: userId, before: { email: before.email }, after: { email } })
     })

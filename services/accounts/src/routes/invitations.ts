@@ -6,7 +6,7 @@ import { findInvitationByToken, type Invitation, listInvitations, lockInvitation
 import { lockMembers } from '../db/members.ts'
 import { findOrganization } from '../db/organizations.ts'
 import { acceptInvitation, invite, inviteAgain, noInvitation } from '../invite.ts'
-import { managerOf, personOf } from '../manager.ts'
+import { behind, managerOf, personOf } from '../manager.ts'
 import { assertMayGive } from '../member-change.ts'
 import { organizationTokenLength, readOrganizationToken } from '../organization-token.ts'
 import { holdsLink, invitationStatuses, statusOf } from '../rules/invitation.ts'
@@ -110,10 +110,10 @@ export const revokeInvitation = route({
   body: z.strictObject({}),
   reply: InvitationView,
   async run({ params: { invitationId }, caller, app, commit }) {
-    const { organizationId, userId } = caller
+    const { organizationId } = caller
     const now = app.now()
     const invitation = await commit(async (tx, { audit }) => {
-      const manager = managerOf(caller, await lockMembers(tx, organizationId, userId === null ? [] : [userId]))
+      const manager = managerOf(caller, await lockMembers(tx, organizationId, behind(caller)))
       const before = await lockInvitation(tx, organizationId, invitationId)
       if (!before) throw noInvitation()
       assertMayGive(manager, before.role, [])

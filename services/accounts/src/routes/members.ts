@@ -96,7 +96,7 @@ export const patchMember = route({
 export const deleteMember = route({
   method: 'DELETE',
   path: '/v1/members/:userId',
-  summary: 'Remove a member. Keys that they made stay open unless you say otherwise: they may have seen them.',
+  summary: 'Remove a member. Keys that they made open nothing from then on, unless somebody adopts them or you revoke them.',
   scope: 'members:write',
   refuses: {
     not_found: 'No member with that id.',

@@ -5,13 +5,13 @@ import { route } from '../app.ts'
 import { commitForAll, memberActor } from '../as-installation.ts'
 import { PasswordInput, passwordOwner, proveAgain, requireGoodPassword, TokenInput } from '../credentials.ts'
 import { forgetDevices, rememberDevice } from '../db/known-devices.ts'
-import { spendOneTimeTokens, takeOneTimeToken } from '../db/one-time-tokens.ts'
-import { endSessions } from '../db/sessions.ts'
+import { takeOneTimeToken } from '../db/one-time-tokens.ts'
 import { findUser, lockUser, updateUser } from '../db/users.ts'
 import { tellSecurityChange } from '../links.ts'
 import { askForMail } from '../mail-request.ts'
 import { personOf } from '../manager.ts'
 import { normalPassword } from '../rules/password.ts'
+import { secureAccount } from '../steps/secure-account.ts'
 import { hashToken, newToken } from '../tokens.ts'
 import { linkIsOver, requireLink } from './email-verification.ts'
 
@@ -62,11 +62,10 @@ export const redeemPasswordReset = route({
         emailVerifiedAt: user.emailVerifiedAt ?? now,
       })
       // Whoever had the old password, a link or a device of theirs is out.
-      await spendOneTimeTokens(tx, user.userId, ['magic_link', 'password_reset', 'email_change'], now)
       await forgetDevices(tx, user.userId)
       // Whoever reads the mailbox may sign in next, while a stranger guesses: their tries are counted by themselves.
       await rememberDevice(tx, user.userId, hashToken(deviceToken), now)
-      const ended = await endSessions(tx, tools, user.userId, { except: null }, { reason: 'password_changed', at: now })
+      const ended = await secureAccount(tx, tools, user.userId, { except: null, reason: 'password_changed', at: now })
       await tellSecurityChange(app, tx, tools, user, 'password_changed')
       tools.audit({ resourceType: 'password', resourceId: user.userId, before: null, after: { sessionsEnded: ended.length } })
       return ended.length
@@ -96,9 +95,7 @@ export const changePassword = route({
       const locked = await lockUser(tx, userId)
       if (locked?.passwordHash !== user.passwordHash) throw new AppError('conflict', 'The password was changed in this moment.')
       await updateUser(tx, userId, { passwordHash, passwordChangedAt: now, requirePasswordChange: false })
-      await spendOneTimeTokens(tx, userId, ['magic_link', 'password_reset'], now)
-      const which = { except: caller.sessionId }
-      const ended = await endSessions(tx, tools, userId, which, { reason: 'password_changed', at: now })
+      const ended = await secureAccount(tx, tools, userId, { except: caller.sessionId, reason: 'password_changed', at: now })
       await tellSecurityChange(app, tx, tools, user, 'password_changed')
       tools.audit({ resourceType: 'password', resourceId: userId, before: null, after: { sessionsEnded: ended.length } })
       return ended.length

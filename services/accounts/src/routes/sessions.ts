@@ -24,6 +24,7 @@ import { personOf } from '../manager.ts'
 import { Tokens, tokensOf } from '../open-session.ts'
 import { deviceName } from '../rules/device.ts'
 import { decideRefresh } from '../rules/refresh.ts'
+import { secureAccount } from '../steps/secure-account.ts'
 import { hashToken, successorOf } from '../tokens.ts'
 
 const idleMsOf = (app: App) => app.config.ACCOUNTS_IDLE_DAYS * 86_400_000
@@ -196,8 +197,13 @@ export const revokeOtherSessions = route({
   scope: 'self',
   reply: z.object({ sessionsEnded: z.int() }),
   async run(call) {
-    requireRecentProof(call.app, call.caller)
-    return end(call, 'POST /v1/me/sessions/revoke-others', { except: call.caller.sessionId }, 'revoked')
+    const { app, caller } = call
+    requireRecentProof(app, caller)
+    const userId = personOf(caller)
+    return commitForAll(call, { action: 'POST /v1/me/sessions/revoke-others' }, async (tx, tools) => {
+      const ended = await secureAccount(tx, tools, userId, { except: caller.sessionId, reason: 'revoked', at: app.now() })
+      return { sessionsEnded: ended.length }
+    })
   },
 })
 

@@ -14,6 +14,7 @@ import { tellSecurityChange } from '../links.ts'
 import { personOf } from '../manager.ts'
 import { replaceSession, Tokens, tokensOf } from '../open-session.ts'
 import { countCodeTry, hasSecondFactor, takeSecondFactor } from '../second-factor.ts'
+import { secureAccount, spendPending } from '../steps/secure-account.ts'
 import { base32, matchStep, otpauthUri } from '../totp.ts'
 
 const RecoveryCodes = z.object({
@@ -72,7 +73,8 @@ export const beginTwoFactor = route({
 export const confirmTwoFactor = route({
   method: 'POST',
   path: '/v1/me/two-factor/confirm',
-  summary: 'Turn two-factor sign-in on with a code of the authenticator app; answers with the recovery codes.',
+  summary:
+    'Turn two-factor sign-in on with a code of the authenticator app; answers with the recovery codes. Your other sessions end.',
   scope: 'self',
   refuses: {
     not_found: 'There is no such person.',
@@ -80,7 +82,8 @@ export const confirmTwoFactor = route({
   },
   body: z.strictObject({ code: CodeInput }),
   reply: RecoveryCodes,
-  async run({ body, caller, app, commit }) {
+  async run({ body, commit, ...call }) {
+    const { app, caller } = call
     const userId = personOf(caller)
     const subjects = [codeSubject(app, userId)]
     await countCodeTry(app, subjects, await requireUser(app, userId), body.code)
@@ -98,6 +101,10 @@ export const confirmTwoFactor = route({
       return replaceRecoveryCodes(tx, userId)
     })
     await forgiveTry(app, subjects)
+    // Whoever sits in a session of before knows a password at the most: it must prove the second factor as well.
+    await commitForAll(call, { action: 'POST /v1/me/two-factor/confirm' }, (tx, tools) =>
+      secureAccount(tx, tools, userId, { except: caller.sessionId, reason: 'two_factor_on', at: app.now() }),
+    )
     return { recoveryCodes }
   },
 })
@@ -148,6 +155,7 @@ async function endProvedSessions({ app, caller, from, requestId }: RouteCall, us
     const { sessionId } = caller
     const others = opened.filter((id) => id !== sessionId)
     const end = { reason: 'two_factor_off', at: app.now() } as const
+    await spendPending(tx, userId, end.at)
     const ended = others.length === 0 ? [] : await endSessions(tx, tools, userId, { among: others }, end)
     for (const id of ended)
       tools.audit({ resourceType: 'session', resourceId: id, before: { endReason: null }, after: { endReason: end.reason } })

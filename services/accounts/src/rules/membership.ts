@@ -5,6 +5,8 @@ export interface Manager {
   /** Null for who is not a member. */
   userId: string | null
   role: Role | null
+  /** A key acts for this member: it is bound by what they may do and by what it may do itself. */
+  byKey?: boolean
   permissions: ReadonlySet<Permission>
 }
 
@@ -25,8 +27,9 @@ export type Refusal = 'own' | 'role' | 'permission' | 'last_owner' | 'removed'
 
 /** Whether somebody may hand out a role: never more than they have themselves. */
 export function mayGive(manager: Manager, role: Role): boolean {
-  if (manager.role !== null) return mayManage(manager.role, role)
-  // A key is nobody: it makes no owners and no admins, who could then do what the key's own maker never could.
+  if (manager.role !== null && !mayManage(manager.role, role)) return false
+  if (manager.role !== null && manager.byKey !== true) return true
+  // A key makes no owners and no admins, who could do more than it.
   return (
     role !== 'owner' && role !== 'admin' && [...rolePermissions[role]].every((permission) => manager.permissions.has(permission))
   )

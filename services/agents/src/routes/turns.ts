@@ -56,7 +56,7 @@ export const getTurns = route({
   method: 'GET',
   path: '/v1/turns',
   summary: 'What agents did with what customers wrote, latest first.',
-  scope: 'agents:read',
+  scope: 'conversations:read',
   personalData: 'turn',
   query: z.strictObject({
     ...pageQuery,
@@ -76,7 +76,7 @@ export const getTurn = route({
   method: 'GET',
   path: '/v1/turns/:id',
   summary: 'One turn with the rules that decided it.',
-  scope: 'agents:read',
+  scope: 'conversations:read',
   personalData: 'turn',
   refuses: { not_found: 'No turn with that id.' },
   params: z.strictObject({ id: Id }),
