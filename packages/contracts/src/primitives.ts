@@ -32,3 +32,6 @@ export const DecimalText = z.string().regex(/^-?\d{1,18}(\.\d{1,6})?$/)
 
 /** Text a person wrote. WhatsApp's own limit for a text message is 65,536 characters; half of it fits an event. */
 export const MessageText = z.string().max(32_768)
+
+/** Which fields and lists hold only the beginning of what the provider told; absent: all is there. Whoever needs the rest reads it again. */
+export const Truncated = z.array(z.string().max(64)).max(32).optional()

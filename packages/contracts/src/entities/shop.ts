@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Currency, DecimalText, ExternalId, Timestamp } from '../primitives.ts'
+import { Currency, DecimalText, ExternalId, Timestamp, Truncated } from '../primitives.ts'
 
 /** Line items, variants and the like that one event carries at most: an order of hundreds of lines must still fit 64 KiB. */
 export const maxShopLines = 200
@@ -39,12 +39,15 @@ export const ShopLine = z.object({
   sku: z.string().max(255).nullable(),
   title: z.string().max(512).nullable(),
   variantTitle: z.string().max(255).nullable(),
-  quantity: z.int().min(0),
+  /** Null: not told in a form we can read, which is not none. */
+  quantity: z.int().min(0).nullable(),
   price: DecimalText.nullable(),
   totalDiscount: DecimalText.nullable(),
   giftCard: z.boolean(),
   /** What the buyer typed or chose for the line (an engraving, a size chart); the shop sends a list, one object, null or nothing. */
-  properties: z.array(z.object({ name: z.string().max(128), value: z.string().max(512) })).max(20),
+  properties: z.array(z.object({ name: z.string().max(128), value: z.string().max(512) })).max(100),
+  /** Present when the properties are not all there, or not in full. */
+  propertiesTruncated: z.literal(true).optional(),
 })
 export type ShopLine = z.infer<typeof ShopLine>
 
@@ -74,7 +77,7 @@ export const ShopOrder = z.object({
   financialStatus: z.string().max(64).nullable(),
   fulfillmentStatus: z.string().max(64).nullable(),
   /** Free, localised names; cash on delivery is recognised by them, there is no flag (providers.md §3). */
-  gatewayNames: z.array(z.string().max(255)).max(20),
+  gatewayNames: z.array(z.string().max(255)).max(100),
   cancelledAt: Timestamp.nullable(),
   cancelReason: z.string().max(64).nullable(),
   closedAt: Timestamp.nullable(),
@@ -83,12 +86,13 @@ export const ShopOrder = z.object({
   cartToken: z.string().max(255).nullable(),
   checkoutToken: z.string().max(255).nullable(),
   note: z.string().max(2_000).nullable(),
-  tags: z.array(z.string().max(255)).max(50),
-  discountCodes: z.array(z.string().max(255)).max(20),
+  tags: z.array(z.string().max(255)).max(500),
+  discountCodes: z.array(z.string().max(255)).max(250),
   shippingAddress: ShopAddress.nullable(),
   billingAddress: ShopAddress.nullable(),
   orderedAt: Timestamp.nullable(),
   ...shopLines,
+  truncated: Truncated,
 })
 export type ShopOrder = z.infer<typeof ShopOrder>
 
@@ -113,12 +117,13 @@ export const ShopProduct = z.object({
   productType: z.string().max(255).nullable(),
   handle: z.string().max(255).nullable(),
   status: z.string().max(64).nullable(),
-  tags: z.array(z.string().max(255)).max(50),
+  tags: z.array(z.string().max(255)).max(500),
   imageUrl: z.string().max(2_048).nullable(),
   publishedAt: Timestamp.nullable(),
   variants: z.array(ShopVariant).max(maxShopLines),
   variantCount: z.int().min(0),
   variantsTruncated: z.boolean(),
+  truncated: Truncated,
 })
 export type ShopProduct = z.infer<typeof ShopProduct>
 
@@ -136,6 +141,7 @@ export const ShopCheckout = z.object({
   note: z.string().max(2_000).nullable(),
   shippingAddress: ShopAddress.nullable(),
   ...shopLines,
+  truncated: Truncated,
 })
 export type ShopCheckout = z.infer<typeof ShopCheckout>
 
@@ -147,7 +153,7 @@ export const ShopCustomer = z.object({
   lastName: z.string().max(255).nullable(),
   state: z.string().max(64).nullable(),
   note: z.string().max(2_000).nullable(),
-  tags: z.array(z.string().max(255)).max(50).nullable(),
+  tags: z.array(z.string().max(255)).max(500).nullable(),
   ordersCount: z.int().min(0).nullable(),
   totalSpent: DecimalText.nullable(),
   currency: Currency.nullable(),
@@ -157,5 +163,6 @@ export const ShopCustomer = z.object({
   smsConsent: z.string().max(64).nullable(),
   whatsappConsent: z.string().max(64).nullable(),
   address: ShopAddress.nullable(),
+  truncated: Truncated,
 })
 export type ShopCustomer = z.infer<typeof ShopCustomer>

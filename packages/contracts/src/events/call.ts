@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { CallChannel, CallDirection, CallOutcome, NamedValue, TranscriptTurn } from '../entities/call.ts'
 import { defineEvent } from '../define-event.ts'
 import { ProviderName } from '../entities/message.ts'
-import { ExternalId, Id, Timestamp } from '../primitives.ts'
+import { ExternalId, Id, Timestamp, Truncated } from '../primitives.ts'
 
 /** Stated by ingest out of ElevenLabs and Tavus webhooks, which come in any order: `call.ended` may precede `call.started`. */
 const callFields = {
@@ -45,11 +45,12 @@ export const callEnded = defineEvent({
     /** The provider's own judgement: a hint for statistics, never the ground of a decision about an order. */
     judgedSuccessful: z.boolean().nullable(),
     summary: z.string().max(4_000).nullable(),
-    collected: z.array(NamedValue).max(50),
-    criteria: z.array(NamedValue).max(50),
-    variables: z.array(NamedValue).max(50),
+    collected: z.array(NamedValue).max(500),
+    criteria: z.array(NamedValue).max(500),
+    variables: z.array(NamedValue).max(500),
     costCredits: z.number().min(0).nullable(),
     hasAudio: z.boolean().nullable(),
+    truncated: Truncated,
   }),
 })
 

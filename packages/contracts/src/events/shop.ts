@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineEvent } from '../define-event.ts'
 import { ProviderName } from '../entities/message.ts'
 import { maxShopLines, ShopCheckout, ShopCustomer, ShopOrder, ShopProduct } from '../entities/shop.ts'
-import { Currency, DecimalText, ExternalId, Id, Timestamp } from '../primitives.ts'
+import { Currency, DecimalText, ExternalId, Id, Timestamp, Truncated } from '../primitives.ts'
 
 /**
  * Stated by ingest out of shop webhooks, in no promised order and up to a day late. `updatedAt` is the shop's own version of
@@ -38,7 +38,7 @@ export const shopProductChanged = defineEvent({
   type: 'shop.product_changed',
   version: 1,
   key: 'shopProductKey',
-  summary: 'A shop reported a product with its variants; without `product` it was deleted.',
+  summary: 'A shop reported a product with its variants; without `product` it was deleted, or must be read again.',
   data: z.object({
     ...shopFields,
     shopProductKey: key,
@@ -115,12 +115,12 @@ export const shopRefundChanged = defineEvent({
           currency: Currency.nullable(),
         }),
       )
-      .max(50),
+      .max(200),
     lines: z
       .array(
         z.object({
           lineItemId: ExternalId.nullable(),
-          quantity: z.int().min(0),
+          quantity: z.int().min(0).nullable(),
           restockType: z.string().max(64).nullable(),
           subtotal: DecimalText.nullable(),
           totalTax: DecimalText.nullable(),
@@ -130,6 +130,7 @@ export const shopRefundChanged = defineEvent({
     lineCount: z.int().min(0),
     linesTruncated: z.boolean(),
     refundedAt: Timestamp.nullable(),
+    truncated: Truncated,
   }),
 })
 

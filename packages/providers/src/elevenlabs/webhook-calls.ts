@@ -7,22 +7,20 @@ import {
   type TranscriptTurn,
 } from '@parley/contracts'
 import {
+  Cuts,
   externalId,
   type Fields,
   fields,
   fitsSubject,
   flag,
-  jsonBytes,
   list,
-  maxEventBytes,
   momentToIso,
   positive,
   secondsToIso,
-  text,
   word,
 } from '../webhook/fields.ts'
 import { type Delivery, emitted, emittedIfItFits, unrecognised } from '../webhook/items.ts'
-import { partsOf } from '../webhook/transcript.ts'
+import { partsOf, turnsOf } from '../webhook/transcript.ts'
 import type { NormalisedItem, StoredObject } from '../webhook/types.ts'
 
 export interface ElevenLabsDelivery extends Delivery {
@@ -61,10 +59,11 @@ export function callEndedItem(delivery: ElevenLabsDelivery, data: Fields): Norma
   const analysis = fields(data.analysis)
   const startedAt = momentToIso(metadata.start_time_unix_secs)
   const durationSeconds = positive(metadata.call_duration_secs)
-  const whole = {
+  const cuts = new Cuts()
+  return emitted(delivery.key, callEnded, {
     ...call,
     outcome: outcomeOf(data),
-    reason: text(metadata.termination_reason, 512),
+    reason: cuts.text('reason', metadata.termination_reason, 512),
     direction: directionOf(metadata.phone_call, phone),
     ourNumber: word(phone.agent_number, 64),
     // A number by the documentation's table, a text in its SIP example.
@@ -73,21 +72,14 @@ export function callEndedItem(delivery: ElevenLabsDelivery, data: Fields): Norma
     endedAt: endOf(metadata, durationSeconds) ?? toldAt(delivery),
     durationSeconds,
     judgedSuccessful: judgementOf(analysis.call_successful),
-    summary: text(analysis.transcript_summary, 4_000),
-    collected: namedValues(analysis.data_collection_results, 'value'),
-    criteria: namedValues(analysis.evaluation_criteria_results, 'result'),
-    variables: variablesOf(data),
+    summary: cuts.text('summary', analysis.transcript_summary, 4_000),
+    collected: namedValues(cuts, 'collected', valuesIn(analysis.data_collection_results, 'value')),
+    criteria: namedValues(cuts, 'criteria', valuesIn(analysis.evaluation_criteria_results, 'result')),
+    variables: variablesOf(cuts, data),
     costCredits: positive(metadata.cost),
     hasAudio: flag(data.has_audio),
-  }
-  if (jsonBytes(whole) <= maxEventBytes) return emitted(delivery.key, callEnded, whole)
-  // How the call ended matters most: what does not fit stays in the receipt.
-  return emitted(
-    delivery.key,
-    callEnded,
-    { ...whole, criteria: [], variables: [], collected: [] },
-    'Collected values were too large.',
-  )
+    ...cuts.said(),
+  })
 }
 
 function outcomeOf(data: Fields): CallOutcome {
@@ -115,7 +107,8 @@ export function callFailedItem(delivery: ElevenLabsDelivery, data: Fields): Norm
   const call = callFields(delivery, data)
   if (!fitsSubject(call.callKey)) return unrecognised(delivery, delivery.key, 'A conversation id that no key can hold.')
   const carrier = fields(fields(data.metadata).body)
-  const reason = text(data.failure_reason, 512)
+  const cuts = new Cuts()
+  const reason = cuts.text('reason', data.failure_reason, 512)
   return emittedIfItFits(delivery, delivery.key, callEnded, {
     ...call,
     outcome: reason === 'busy' ? 'busy' : reason === 'no-answer' ? 'no_answer' : 'failed',
@@ -130,9 +123,10 @@ export function callFailedItem(delivery: ElevenLabsDelivery, data: Fields): Norm
     summary: null,
     collected: [],
     criteria: [],
-    variables: variablesOf(data),
+    variables: variablesOf(cuts, data),
     costCredits: null,
     hasAudio: null,
+    ...cuts.said(),
   })
 }
 
@@ -140,7 +134,7 @@ export function callFailedItem(delivery: ElevenLabsDelivery, data: Fields): Norm
 export function transcriptItems(delivery: ElevenLabsDelivery, data: Fields): NormalisedItem[] {
   const call = callFields(delivery, data)
   if (!fitsSubject(call.callKey)) return []
-  const parts = partsOf(list(data.transcript).flatMap((turn) => turnOf(fields(turn)) ?? []))
+  const parts = partsOf(list(data.transcript).flatMap((turn) => turnOf(fields(turn))))
   return parts.map((turns, index) =>
     emitted(`${delivery.key}:transcript:${index + 1}`, callTranscribed, {
       ...call,
@@ -152,10 +146,9 @@ export function transcriptItems(delivery: ElevenLabsDelivery, data: Fields): Nor
   )
 }
 
-function turnOf(turn: Fields): TranscriptTurn | null {
-  const words = text(turn.message, 8_192)
-  if (words === null || (turn.role !== 'agent' && turn.role !== 'user')) return null
-  return { speaker: turn.role === 'agent' ? 'agent' : 'caller', text: words, offsetSeconds: positive(turn.time_in_call_secs) }
+function turnOf(turn: Fields): TranscriptTurn[] {
+  if (turn.role !== 'agent' && turn.role !== 'user') return []
+  return turnsOf(turn.role === 'agent' ? 'agent' : 'caller', turn.message, positive(turn.time_in_call_secs))
 }
 
 export function callRecordedItem(delivery: ElevenLabsDelivery, data: Fields, stored: StoredObject): NormalisedItem {
@@ -177,23 +170,29 @@ function toldAt(delivery: ElevenLabsDelivery): string {
 }
 
 /** Variables of ours, without the provider's own and without those it marks as secret. */
-function variablesOf(data: Fields): NamedValue[] {
+function variablesOf(cuts: Cuts, data: Fields): NamedValue[] {
   const all = fields(fields(data.conversation_initiation_client_data).dynamic_variables)
-  return Object.entries(all)
-    .filter(([name]) => !name.startsWith('system__') && !name.startsWith('secret__'))
-    .flatMap(([name, value]) => namedValue(name, value) ?? [])
-    .slice(0, 50)
+  const ours = Object.entries(all).filter(([name]) => !name.startsWith('system__') && !name.startsWith('secret__'))
+  return namedValues(cuts, 'variables', ours)
 }
 
-/** `{ <name>: { <key>: answer } }` as a list; answers that are not plain values are left out. */
-function namedValues(results: unknown, key: string): NamedValue[] {
-  return Object.entries(fields(results))
-    .flatMap(([name, result]) => namedValue(name, fields(result)[key]) ?? [])
-    .slice(0, 50)
+/** Of `{ <name>: { <key>: answer } }` the names and answers. */
+function valuesIn(results: unknown, key: string): [string, unknown][] {
+  return Object.entries(fields(results)).map(([name, result]) => [name, fields(result)[key]])
 }
 
-function namedValue(name: string, value: unknown): NamedValue | null {
-  const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-  const known = text(name, 128)
-  return isPlain && known !== null ? { name: known, value: text(String(value), 1_000) ?? '' } : null
+/** What each of three lists may take of an event. */
+const maxValuesBytes = 14 * 1_024
+
+/** Answers as a list; null is none, and what is neither text, number nor truth is left out and said to be. */
+function namedValues(cuts: Cuts, list: string, values: readonly [string, unknown][]): NamedValue[] {
+  const named = values.flatMap(([name, value]) => {
+    const known = cuts.text(list, name, 128)
+    if (known === null || value === null || value === undefined) return []
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      return [{ name: known, value: cuts.text(list, String(value), 1_000) ?? '' }]
+    cuts.note(list)
+    return []
+  })
+  return cuts.list(list, named, 500, maxValuesBytes)
 }

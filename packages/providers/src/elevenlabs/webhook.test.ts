@@ -193,6 +193,28 @@ describe('calls', () => {
     expect(new Set(result.items.map((item) => item.dedupeKey)).size).toBe(result.items.length)
   })
 
+  test('every collected answer is told, and what does not fit is said', () => {
+    const answers = (n: number, value: string) =>
+      Object.fromEntries(Array.from({ length: n }, (_, i) => [`answer ${i}`, { value }]))
+    const told = (results: object, transcript: object[] = []) =>
+      normalised(elevenlabsWebhook, {
+        type: 'post_call_transcription',
+        event_timestamp: 1,
+        data: { conversation_id: 'c', metadata: {}, transcript, analysis: { data_collection_results: results } },
+      }).items.map((item) => item.event?.data as Record<string, unknown[]>)
+    expect(told(answers(80, 'yes'))[0]?.['collected']).toHaveLength(80)
+    expect(told(answers(80, 'yes'))[0]?.['truncated']).toBeUndefined()
+    expect(told(answers(80, 'é'.repeat(900)))[0]?.['truncated']).toEqual(['collected'])
+    const words = 'mot '.repeat(5_000)
+    const [, ...parts] = told({}, [{ role: 'user', message: words }])
+    expect(
+      parts
+        .flatMap((part) => part['turns'] as { text: string }[])
+        .map((turn) => turn.text)
+        .join(''),
+    ).toBe(words)
+  })
+
   test('a time told as ISO text is the same moment as in seconds', () => {
     const told = (event_timestamp: unknown) =>
       normalised(elevenlabsWebhook, { type: 'call_initiation_failure', event_timestamp, data: { conversation_id: 'c' } }).items[0]

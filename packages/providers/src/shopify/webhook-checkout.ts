@@ -1,5 +1,5 @@
 import { type DataOf, type ShopCheckout, shopCheckoutChanged } from '@parley/contracts'
-import { currency, decimalText, type Fields, isoToUtc, text } from '../webhook/fields.ts'
+import { currency, Cuts, decimalText, type Fields, isoToUtc, text } from '../webhook/fields.ts'
 import { emittedIfItFits, unrecognised } from '../webhook/items.ts'
 import {
   address,
@@ -31,7 +31,13 @@ export function checkoutTopic(kind: 'checkout' | 'cart', change: Change): TopicR
       return unrecognised(delivery, contentKey(delivery, 'no-id'), `A ${kind} without a token.`)
     const data = { ...shopFields(delivery, body), shopCheckoutKey, kind, ...ids, change }
     const checkout = change === 'deleted' ? null : wholeCheckout(body, data)
-    return emittedIfItFits(delivery, contentKey(delivery, known), shopCheckoutChanged, { ...data, checkout })
+    return emittedIfItFits(
+      delivery,
+      contentKey(delivery, known),
+      shopCheckoutChanged,
+      { ...data, checkout },
+      { ...data, checkout: null },
+    )
   }
 }
 
@@ -44,7 +50,8 @@ function idsOf(kind: 'checkout' | 'cart', body: Fields) {
 }
 
 function wholeCheckout(body: Fields, data: unknown): ShopCheckout {
-  const shell = {
+  const cuts = new Cuts()
+  const fieldsBeside = {
     customer: customerRef(body.customer),
     email: text(body.email, 320),
     phone: text(body.phone, 64) ?? text(body.sms_marketing_phone, 64),
@@ -54,9 +61,10 @@ function wholeCheckout(body: Fields, data: unknown): ShopCheckout {
     recoveryUrl: recoveryUrl(body.abandoned_checkout_url),
     completedAt: isoToUtc(body.completed_at),
     startedAt: isoToUtc(body.created_at),
-    note: text(body.note, 2_000),
+    note: cuts.text('note', body.note, 2_000),
     shippingAddress: address(body.shipping_address),
   }
+  const shell = { ...fieldsBeside, ...cuts.said() }
   return { ...shell, ...linesBeside(bytesBesideLines({ data, shell }), body.line_items) }
 }
 

@@ -1,6 +1,7 @@
 import { maxShopLines, type ShopAddress, type ShopCustomerRef, type ShopLine, webhookUnrecognised } from '@parley/contracts'
 import {
   count,
+  Cuts,
   decimalText,
   externalId,
   type Fields,
@@ -181,17 +182,19 @@ export function customerRef(value: unknown): ShopCustomerRef | null {
 }
 
 /** Tags come as one text with commas, on some topics as a list. */
-export function tagsOf(value: unknown): string[] {
+export function tagsOf(cuts: Cuts, value: unknown): string[] {
   const tags = typeof value === 'string' ? value.split(',') : list(value)
-  return textsOf(
-    tags.map((tag) => (typeof tag === 'string' ? tag.trim() : tag)),
-    50,
-  )
+  const trimmed = tags.map((tag) => (typeof tag === 'string' ? tag.trim() : tag))
+  return textsOf(cuts, 'tags', trimmed, 500)
 }
 
+/** What one list of texts may take of an event, so that none crowds the lines out. */
+const maxTextsBytes = 14 * 1_024
+
 /** The texts of a list that are not empty: gateways may be `[""]`. */
-export function textsOf(values: readonly unknown[], maxItems: number): string[] {
-  return values.flatMap((value) => text(value, 255) ?? []).slice(0, maxItems)
+export function textsOf(cuts: Cuts, name: string, values: readonly unknown[], maxItems: number): string[] {
+  const texts = values.flatMap((value) => cuts.text(name, value, 255) ?? [])
+  return cuts.list(name, texts, maxItems, maxTextsBytes)
 }
 
 /** As many lines as fit beside the rest of the event, which takes `otherBytes`. */
@@ -221,23 +224,26 @@ function lineOf(line: Fields): ShopLine {
     sku: text(line.sku, 255),
     title: text(line.title, 512) ?? text(line.name, 512),
     variantTitle: text(line.variant_title, 255),
-    quantity: count(line.quantity) ?? 0,
+    quantity: count(line.quantity),
     price: decimalText(line.price),
     totalDiscount: decimalText(line.total_discount),
-    giftCard: line.gift_card === true,
-    properties: propertiesOf(line.properties),
+    giftCard: line.gift_card === true || line.gift_card === 'true',
+    ...propertiesOf(line.properties),
   }
 }
 
 /** A list of `{name, value}` in orders, a plain object in carts, one such pair in old answers, null or nothing elsewhere. */
-function propertiesOf(value: unknown): ShopLine['properties'] {
+function propertiesOf(value: unknown): Pick<ShopLine, 'properties' | 'propertiesTruncated'> {
   const pairs = Array.isArray(value) ? value.map((pair) => [fields(pair).name, fields(pair).value]) : pairsOf(fields(value))
-  return pairs
-    .flatMap(([name, content]) => {
-      const known = text(name, 128)
-      return known !== null && isScalar(content) ? [{ name: known, value: text(String(content), 512) ?? '' }] : []
-    })
-    .slice(0, 20)
+  const cuts = new Cuts()
+  const read = pairs.flatMap(([name, content]) => {
+    const known = cuts.text('properties', name, 128)
+    return known !== null && isScalar(content)
+      ? [{ name: known, value: cuts.text('properties', String(content), 512) ?? '' }]
+      : []
+  })
+  const properties = cuts.list('properties', read, 100, maxTextsBytes)
+  return cuts.said().truncated === undefined ? { properties } : { properties, propertiesTruncated: true }
 }
 
 function pairsOf(value: Fields): [unknown, unknown][] {

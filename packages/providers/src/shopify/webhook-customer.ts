@@ -1,5 +1,5 @@
 import { type DataOf, type ShopCustomer, shopCustomerChanged } from '@parley/contracts'
-import { count, currency, decimalText, type Fields, fields, isoToUtc, text } from '../webhook/fields.ts'
+import { count, currency, Cuts, decimalText, type Fields, fields, isoToUtc, text } from '../webhook/fields.ts'
 import { emittedIfItFits, unrecognised } from '../webhook/items.ts'
 import { address, contentKey, plainId, refuseOtherKind, shopFields, shopKey, tagsOf, type TopicReader } from './webhook-common.ts'
 
@@ -49,14 +49,15 @@ const untold: ShopCustomer = {
 }
 
 export function wholeCustomer(body: Fields): ShopCustomer {
-  return {
+  const cuts = new Cuts()
+  const customer = {
     email: text(body.email, 320),
     phone: text(body.phone, 64),
     firstName: text(body.first_name, 255),
     lastName: text(body.last_name, 255),
     state: text(body.state, 64),
-    note: text(body.note, 2_000),
-    tags: body.tags === undefined ? null : tagsOf(body.tags),
+    note: cuts.text('note', body.note, 2_000),
+    tags: body.tags === undefined ? null : tagsOf(cuts, body.tags),
     ordersCount: count(body.orders_count),
     totalSpent: decimalText(body.total_spent),
     currency: currency(body.currency),
@@ -64,6 +65,7 @@ export function wholeCustomer(body: Fields): ShopCustomer {
     ...consents(body),
     address: address(body.default_address),
   }
+  return { ...customer, ...cuts.said() }
 }
 
 export function consentOnly(body: Fields): ShopCustomer {
@@ -91,15 +93,16 @@ function consentTime(body: Fields): string | null {
 
 /** The tags are those added or removed, not all of them. */
 export function tagsOnly(body: Fields): ShopCustomer {
-  return { ...untold, tags: tagsOf(body.tags) }
+  const cuts = new Cuts()
+  const tags = tagsOf(cuts, body.tags)
+  return { ...untold, tags, ...cuts.said() }
 }
 
 export function totalsOnly(body: Fields): ShopCustomer {
   const spent = fields(body.amountSpent)
-  const orders = body.numberOfOrders
   return {
     ...untold,
-    ordersCount: typeof orders === 'string' && /^\d{1,9}$/.test(orders) ? Number(orders) : count(orders),
+    ordersCount: count(body.numberOfOrders),
     totalSpent: decimalText(spent.amount),
     currency: currency(spent.currencyCode) ?? currency(spent.currency_code),
     lastOrderId: plainId(body.lastOrderId) ?? plainId(fields(body.lastOrder).id),

@@ -1,5 +1,5 @@
 import { type DataOf, type ShopOrder, shopOrderChanged } from '@parley/contracts'
-import { currency, decimalText, type Fields, fields, isoToUtc, list, text, word } from '../webhook/fields.ts'
+import { currency, Cuts, decimalText, type Fields, fields, isoToUtc, list, text, word } from '../webhook/fields.ts'
 import { emittedIfItFits, unrecognised } from '../webhook/items.ts'
 import {
   address,
@@ -32,7 +32,13 @@ export function orderTopic(change: Change): TopicReader {
     const shell = orderBesideLines(body)
     const data = { ...shopFields(delivery, body), shopOrderKey, orderId, change }
     const order: ShopOrder = { ...shell, ...linesBeside(bytesBesideLines({ ...data, shell }), body.line_items) }
-    return emittedIfItFits(delivery, contentKey(delivery, orderId), shopOrderChanged, { ...data, order })
+    return emittedIfItFits(
+      delivery,
+      contentKey(delivery, orderId),
+      shopOrderChanged,
+      { ...data, order },
+      { ...data, order: null },
+    )
   }
 }
 
@@ -71,7 +77,8 @@ export const orderDeleted: TopicReader = (delivery, body) => {
 type BesideLines = Omit<ShopOrder, 'lines' | 'lineCount' | 'linesTruncated'>
 
 function orderBesideLines(body: Fields): BesideLines {
-  return {
+  const cuts = new Cuts()
+  const shell = {
     name: text(body.name, 255),
     number: word(body.order_number ?? body.number, 64),
     customer: customerRef(body.customer),
@@ -87,22 +94,25 @@ function orderBesideLines(body: Fields): BesideLines {
     totalOutstanding: decimalText(body.total_outstanding),
     financialStatus: text(body.financial_status, 64),
     fulfillmentStatus: text(body.fulfillment_status, 64),
-    gatewayNames: textsOf(list(body.payment_gateway_names), 20),
+    gatewayNames: textsOf(cuts, 'gatewayNames', list(body.payment_gateway_names), 100),
     cancelledAt: isoToUtc(body.cancelled_at),
     cancelReason: text(body.cancel_reason, 64),
     closedAt: isoToUtc(body.closed_at),
-    test: body.test === true,
+    test: body.test === true || body.test === 'true',
     sourceName: text(body.source_name, 64),
     cartToken: text(body.cart_token, 255),
     checkoutToken: text(body.checkout_token, 255),
-    note: text(body.note, 2_000),
-    tags: tagsOf(body.tags),
+    note: cuts.text('note', body.note, 2_000),
+    tags: tagsOf(cuts, body.tags),
     discountCodes: textsOf(
+      cuts,
+      'discountCodes',
       list(body.discount_codes).map((discount) => fields(discount).code),
-      20,
+      250,
     ),
     shippingAddress: address(body.shipping_address),
     billingAddress: address(body.billing_address),
     orderedAt: isoToUtc(body.created_at),
   }
+  return { ...shell, ...cuts.said() }
 }

@@ -1,5 +1,6 @@
 import { type DataOf, maxShopLines, type ShopProduct, shopProductChanged, type ShopVariant } from '@parley/contracts'
 import {
+  Cuts,
   decimalText,
   type Fields,
   fields,
@@ -10,9 +11,10 @@ import {
   list,
   maxEventBytes,
   text,
+  whole,
 } from '../webhook/fields.ts'
 import { emittedIfItFits, unrecognised } from '../webhook/items.ts'
-import { contentKey, plainId, refuseOtherKind, shopFields, shopKey, tagsOf, textsOf, type TopicReader } from './webhook-common.ts'
+import { contentKey, plainId, refuseOtherKind, shopFields, shopKey, tagsOf, type TopicReader } from './webhook-common.ts'
 
 type Change = DataOf<typeof shopProductChanged>['change']
 
@@ -29,33 +31,42 @@ export function productTopic(change: Change): TopicReader {
     }
     const data = { ...shopFields(delivery, body), shopProductKey, productId, change }
     const product = isDeleted ? null : productOf(body, jsonBytes(data))
-    return emittedIfItFits(delivery, contentKey(delivery, productId), shopProductChanged, { ...data, product })
+    return emittedIfItFits(
+      delivery,
+      contentKey(delivery, productId),
+      shopProductChanged,
+      { ...data, product },
+      { ...data, product: null },
+    )
   }
 }
 
 function productOf(body: Fields, otherBytes: number): ShopProduct {
+  const cuts = new Cuts()
   const image = fields(body.image ?? list(body.images)[0])
   const shell = {
     title: text(body.title, 512),
-    descriptionHtml: text(body.body_html, 4_000),
+    descriptionHtml: cuts.text('descriptionHtml', body.body_html, 4_000),
     vendor: text(body.vendor, 255),
     productType: text(body.product_type, 255),
     handle: text(body.handle, 255),
     status: text(body.status, 64),
-    tags: tagsOf(body.tags),
-    imageUrl: typeof image.src === 'string' && image.src.length <= 2_048 ? image.src : null,
+    tags: tagsOf(cuts, body.tags),
+    imageUrl: typeof image.src === 'string' && image.src.length <= 2_048 && /^https?:\/\//.test(image.src) ? image.src : null,
     publishedAt: isoToUtc(body.published_at),
+    ...cuts.said(),
   }
-  const all = list(body.variants).filter(isFields)
-  const readable = all.flatMap((variant) => variantOf(variant) ?? [])
+  const all = list(body.variants)
+  const readable = all.filter(isFields).flatMap((variant) => variantOf(variant) ?? [])
+  // A hundred come in full; beyond, the shop names all of them here (2025 and later).
+  const variantCount = Math.max(all.length, list(body.variant_gids).length)
   const variants = fitting(readable, maxShopLines, maxEventBytes - otherBytes - jsonBytes(shell) - 256)
-  return { ...shell, variants, variantCount: all.length, variantsTruncated: variants.length < all.length }
+  return { ...shell, variants, variantCount, variantsTruncated: variants.length < variantCount }
 }
 
 function variantOf(variant: Fields): ShopVariant | null {
   const variantId = plainId(variant.id)
   if (variantId === null) return null
-  const quantity = variant.inventory_quantity
   return {
     variantId,
     title: text(variant.title, 255),
@@ -63,7 +74,7 @@ function variantOf(variant: Fields): ShopVariant | null {
     barcode: text(variant.barcode, 255),
     price: decimalText(variant.price),
     compareAtPrice: decimalText(variant.compare_at_price),
-    inventoryQuantity: typeof quantity === 'number' && Number.isSafeInteger(quantity) ? quantity : null,
-    options: textsOf([variant.option1, variant.option2, variant.option3], 3),
+    inventoryQuantity: whole(variant.inventory_quantity),
+    options: [variant.option1, variant.option2, variant.option3].flatMap((option) => text(option, 255) ?? []),
   }
 }

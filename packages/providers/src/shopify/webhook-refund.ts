@@ -2,6 +2,7 @@ import { maxShopLines, shopRefundChanged } from '@parley/contracts'
 import {
   count,
   currency,
+  Cuts,
   decimalText,
   type Fields,
   fields,
@@ -34,6 +35,7 @@ export const refundCreated: TopicReader = (delivery, body) => {
   if (refundId === null || orderId === null || shopOrderKey === null) {
     return unrecognised(delivery, contentKey(delivery, refundId ?? 'no-id'), 'A refund without its id or order.')
   }
+  const cuts = new Cuts()
   const all = list(body.refund_line_items)
   const shell = {
     ...shopFields(delivery, body),
@@ -42,16 +44,15 @@ export const refundCreated: TopicReader = (delivery, body) => {
     refundId,
     change: 'created' as const,
     returnId: resourceId(fields(body.return)),
-    note: text(body.note, 2_000),
+    note: cuts.text('note', body.note, 2_000),
     restock: flag(body.restock),
-    transactions: list(body.transactions)
-      .slice(0, 50)
-      .map((transaction) => transactionOf(fields(transaction))),
+    transactions: cuts.list('transactions', [...mapLazily(list(body.transactions), transactionOf)], 200, 24 * 1_024),
     lineCount: all.length,
     refundedAt: isoToUtc(body.processed_at) ?? isoToUtc(body.created_at),
   }
-  const lines = fitting(mapLazily(all, lineOf), maxShopLines, maxEventBytes - jsonBytes(shell) - 256)
-  const data = { ...shell, lines, linesTruncated: lines.length < all.length }
+  const beside = { ...shell, ...cuts.said() }
+  const lines = fitting(mapLazily(all, lineOf), maxShopLines, maxEventBytes - jsonBytes(beside) - 256)
+  const data = { ...beside, lines, linesTruncated: lines.length < all.length }
   return emittedIfItFits(delivery, contentKey(delivery, refundId), shopRefundChanged, data)
 }
 
@@ -70,7 +71,7 @@ function transactionOf(transaction: Fields) {
 function lineOf(line: Fields) {
   return {
     lineItemId: plainId(line.line_item_id) ?? resourceId(fields(line.line_item)),
-    quantity: count(line.quantity) ?? 0,
+    quantity: count(line.quantity),
     restockType: text(line.restock_type, 64),
     subtotal: decimalText(line.subtotal),
     totalTax: decimalText(line.total_tax),

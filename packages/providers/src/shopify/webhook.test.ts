@@ -311,9 +311,58 @@ describe('orders', () => {
     })
   })
 
-  test('an order that no cut brings below the size of an event is kept as unrecognised', () => {
-    const tags = Array.from({ length: 50 }, () => '\u0001'.repeat(255))
-    expect(typesOf(send('orders/create', { ...order, tags }))).toEqual(['webhook.unrecognised'])
+  test('lists that fit are told whole, and what is cut says so', () => {
+    const many = (n: number, wide = '') => Array.from({ length: n }, (_, i) => `${wide}${i}`)
+    const line = { id: 1, quantity: 1, properties: many(45).map((name) => ({ name, value: 'x' })) }
+    const body = { ...order, tags: many(200).join(', '), discount_codes: many(25).map((code) => ({ code })), line_items: [line] }
+    const told = only(send('orders/create', body), shopOrderChanged).order
+    expect([told?.tags.length, told?.discountCodes.length, told?.lines[0]?.properties.length]).toEqual([200, 25, 45])
+    expect([told?.truncated, told?.lines[0]?.propertiesTruncated]).toEqual([undefined, undefined])
+    const wide = { ...order, tags: many(200, 'é'.repeat(200)), note: 'n'.repeat(5_000) }
+    expect(only(send('orders/create', wide), shopOrderChanged).order?.truncated).toEqual(['note', 'tags'])
+    const long = { ...order, line_items: [{ properties: { Gravure: 'x'.repeat(600) } }] }
+    expect(only(send('orders/create', long), shopOrderChanged).order?.lines[0]?.propertiesTruncated).toBe(true)
+  })
+
+  test.each([
+    ['3', 3],
+    [3, 3],
+    [0, 0],
+    [undefined, null],
+    [null, null],
+    ['three', null],
+    [1.5, null],
+    [{}, null],
+  ])('a quantity of %j is told as %j, and unknown is never none', (quantity, expected) => {
+    expect(
+      only(send('orders/create', { ...order, line_items: [{ quantity }] }), shopOrderChanged).order?.lines[0]?.quantity,
+    ).toBe(expected)
+    const refund = { id: 1, order_id: 2, refund_line_items: [{ line_item_id: 1, quantity }] }
+    expect(send('refunds/create', refund).items[0]?.event?.data).toMatchObject({ lines: [{ quantity: expected }] })
+  })
+
+  test('a product of more variants than come in full is not told as complete', () => {
+    const ids = Array.from({ length: 150 }, (_, i) => ({ admin_graphql_api_id: `gid://shopify/ProductVariant/${i + 1}` }))
+    const body = { id: 1, variants: ids.slice(0, 100).map((_, i) => ({ id: i + 1 })), variant_gids: ids }
+    const data = send('products/update', body).items[0]?.event?.data
+    expect(data).toMatchObject({ product: { variantCount: 150, variantsTruncated: true } })
+  })
+
+  test('an order that no cut brings below the size of an event is told by its id, to be read', () => {
+    const wide = '\u0001'.repeat(512)
+    const address = Object.fromEntries(
+      'name company address1 address2 city province country'.split(' ').map((key) => [key, wide]),
+    )
+    const body = { ...order, note: wide.repeat(4), shipping_address: address, billing_address: address, tags: [wide, wide, wide] }
+    const data = only(
+      send('orders/create', {
+        ...body,
+        discount_codes: Array(9).fill({ code: wide }),
+        payment_gateway_names: Array(9).fill(wide),
+      }),
+      shopOrderChanged,
+    )
+    expect(data).toMatchObject({ orderId: '820982911946154508', order: null })
   })
 
   test('a body of a real order with 450 lines is within the limits of the parser', () => {

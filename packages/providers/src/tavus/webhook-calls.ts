@@ -1,7 +1,7 @@
 import { callEnded, type CallOutcome, callRecorded, callStarted, callTranscribed, type TranscriptTurn } from '@parley/contracts'
 import { externalId, type Fields, fields, list, positive, text } from '../webhook/fields.ts'
 import { contentHash, type Delivery, emitted, unrecognised } from '../webhook/items.ts'
-import { partsOf } from '../webhook/transcript.ts'
+import { partsOf, turnsOf } from '../webhook/transcript.ts'
 import type { NormalisedItem } from '../webhook/types.ts'
 
 export interface TavusDelivery extends Delivery {
@@ -61,7 +61,7 @@ export function transcriptItems(delivery: TavusDelivery, properties: Fields): No
   if (!Array.isArray(properties.transcript)) return [unrecognised(delivery, delivery.key, 'No transcript.')]
   // Sent again with other words, it is a new statement about the call.
   const version = contentHash(properties.transcript)
-  const parts = partsOf(list(properties.transcript).flatMap((turn) => turnOf(fields(turn)) ?? []))
+  const parts = partsOf(list(properties.transcript).flatMap((turn) => turnOf(fields(turn))))
   return parts.map((turns, index) =>
     emitted(`${delivery.key}:${version}:${index + 1}`, callTranscribed, {
       ...callFields(delivery, properties),
@@ -73,10 +73,9 @@ export function transcriptItems(delivery: TavusDelivery, properties: Fields): No
   )
 }
 
-function turnOf(turn: Fields): TranscriptTurn | null {
-  const words = text(turn.content, 8_192)
+function turnOf(turn: Fields): TranscriptTurn[] {
   const speaker = turn.role === 'assistant' ? 'agent' : turn.role === 'user' ? 'caller' : null
-  return words === null || speaker === null ? null : { speaker, text: words, offsetSeconds: positive(turn.seconds_from_start) }
+  return speaker === null ? [] : turnsOf(speaker, turn.content, positive(turn.seconds_from_start))
 }
 
 /** The file lies in the bucket that we named when the conversation was created. */

@@ -46,16 +46,30 @@ export function externalId(value: unknown): string | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? String(value) : null
 }
 
+/** A whole number, as such or as its digits; null for anything else, which is unknown and not none. */
+export function whole(value: unknown): number | null {
+  if (typeof value === 'string') return /^-?\d{1,15}$/.test(value) ? Number(value) : null
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : null
+}
+
 export function count(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+  const number = whole(value)
+  return number !== null && number >= 0 ? number : null
 }
 
 export function flag(value: unknown): boolean | null {
   return typeof value === 'boolean' ? value : null
 }
 
+/** A number, as such or as decimal text. */
+export function real(value: unknown): number | null {
+  if (typeof value === 'string') return /^-?\d{1,15}(\.\d{1,20})?$/.test(value) ? Number(value) : null
+  return typeof value === 'number' && Number.isFinite(value) ? value : null
+}
+
 export function positive(value: unknown): number | null {
-  return typeof value === 'number' && value >= 0 && Number.isFinite(value) ? value : null
+  const number = real(value)
+  return number !== null && number >= 0 ? number : null
 }
 
 const decimal = /^-?\d{1,18}(\.\d{1,6})?$/
@@ -104,6 +118,34 @@ export function momentToIso(value: unknown): string | null {
 /** How many bytes the value takes as JSON. */
 export function jsonBytes(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value))
+}
+
+/** What of a body did not fit its event, by the event's own names: whoever needs it reads it again. */
+export class Cuts {
+  readonly #names = new Set<string>()
+
+  /** The text as far as it may go. */
+  text(name: string, value: unknown, max: number): string | null {
+    const kept = text(value, max)
+    if (kept !== null && kept !== value) this.#names.add(name)
+    return kept
+  }
+
+  /** As many items from the front as fit. */
+  list<T>(name: string, items: readonly T[], maxItems: number, maxBytes: number): T[] {
+    const kept = fitting(items, maxItems, maxBytes)
+    if (kept.length < items.length) this.#names.add(name)
+    return kept
+  }
+
+  note(name: string): void {
+    this.#names.add(name)
+  }
+
+  /** The field that says so; nothing when all of it fitted. */
+  said(): { truncated?: string[] } {
+    return this.#names.size === 0 ? {} : { truncated: [...this.#names] }
+  }
 }
 
 /** Bytes that the data of one event may take: 64 KiB less room for the envelope. */

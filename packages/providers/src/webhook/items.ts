@@ -16,10 +16,21 @@ export function emitted<Data>(dedupeKey: string, type: EventType<Data>, data: Da
   return note === undefined ? { dedupeKey, event } : { dedupeKey, event, note }
 }
 
-/** Like `emitted`, for data whose size the provider decides: what exceeds an event becomes unrecognised, not a stuck outbox. */
-export function emittedIfItFits<Data>(delivery: Delivery, dedupeKey: string, type: EventType<Data>, data: Data): NormalisedItem {
+/**
+ * Like `emitted`, for data whose size the provider decides. What exceeds an event is told as `reference`, which names the thing so that it
+ * can be read; where there is none it becomes unrecognised, not a stuck outbox.
+ */
+export function emittedIfItFits<Data>(
+  delivery: Delivery,
+  dedupeKey: string,
+  type: EventType<Data>,
+  data: Data,
+  reference?: Data,
+): NormalisedItem {
+  const note = `Too large for ${type.type}.`
   if (jsonBytes(data) <= maxEventBytes) return emitted(dedupeKey, type, data)
-  return unrecognised(delivery, dedupeKey, `Too large for ${type.type}.`)
+  if (reference !== undefined && jsonBytes(reference) <= maxEventBytes) return emitted(dedupeKey, type, reference, note)
+  return unrecognised(delivery, dedupeKey, note)
 }
 
 /**

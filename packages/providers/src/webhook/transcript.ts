@@ -1,8 +1,21 @@
 import type { TranscriptTurn } from '@parley/contracts'
-import { fitting } from './fields.ts'
+import { cut, fitting } from './fields.ts'
 
 const maxPartBytes = 40 * 1_024
+const maxTurnLength = 8_192
 const maxTurns = 2_000
+
+/** One turn of a transcript, in several where it is long: no word is lost. */
+export function turnsOf(speaker: TranscriptTurn['speaker'], words: unknown, offsetSeconds: number | null): TranscriptTurn[] {
+  const turns: TranscriptTurn[] = []
+  if (typeof words !== 'string') return turns
+  for (let rest = words; rest !== ''; ) {
+    const text = cut(rest, maxTurnLength)
+    turns.push({ speaker, text, offsetSeconds })
+    rest = rest.slice(text.length)
+  }
+  return turns
+}
 
 /** Splits a transcript so that each part fits one event. No turn is lost; without turns there are no parts. */
 export function partsOf(turns: readonly TranscriptTurn[]): TranscriptTurn[][] {

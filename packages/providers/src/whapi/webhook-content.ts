@@ -1,5 +1,5 @@
 import type { Attachment, MessageContent, MessageType } from '@parley/contracts'
-import { count, currency, externalId, type Fields, fields, list, positive, text, word } from '../webhook/fields.ts'
+import { count, currency, externalId, type Fields, fields, list, positive, real, text, word } from '../webhook/fields.ts'
 
 /** What a text may take in an event as JSON: other fields of a message stay below the rest of 64 KiB. */
 const maxTextBytes = 40 * 1_024
@@ -39,7 +39,7 @@ export function contentOf(type: string, message: Fields): MessageContent {
   switch (type) {
     case 'text':
     case 'link_preview':
-      return worded('text', part.body ?? part.url ?? part.canonical)
+      return worded('text', firstWords(part.body, part.url, part.link, part.canonical, part.title, part.description))
     case 'interactive':
       return worded('text', fields(part.body).text ?? part.body)
     case 'hsm':
@@ -80,6 +80,11 @@ export function isCut(value: unknown, kept: string | null): boolean {
   return typeof value === 'string' && kept !== null && value.length > kept.length
 }
 
+/** The first of these that says anything: an empty text is none. */
+function firstWords(...values: readonly unknown[]): unknown {
+  return values.find((value) => typeof value === 'string' && value.trim() !== '')
+}
+
 function worded(type: MessageType, value: unknown): MessageContent {
   const words = bodyText(value)
   return words === null ? empty : { ...empty, type, text: words }
@@ -107,8 +112,9 @@ function webAddress(value: unknown): string | null {
 }
 
 function locationContent(part: Fields): MessageContent {
-  const { latitude, longitude } = part
-  if (typeof latitude !== 'number' || typeof longitude !== 'number') return empty
+  const latitude = real(part.latitude)
+  const longitude = real(part.longitude)
+  if (latitude === null || longitude === null) return empty
   return {
     ...empty,
     type: 'location',

@@ -225,6 +225,24 @@ describe('messages', () => {
   })
 })
 
+describe('a message told in another form', () => {
+  const content = (type: string, part: object) => only(posted(message(type, { [type]: part })), messageReceived).content
+
+  test('a place whose degrees are text is a place', () => {
+    const place = content('location', { latitude: '48.8566', longitude: '-2.35', name: 'Paris' })
+    expect(place).toMatchObject({ type: 'location', location: { latitude: 48.8566, longitude: -2.35, name: 'Paris' } })
+    expect(content('location', { latitude: 'north', longitude: '2' }).type).toBe('unsupported')
+  })
+
+  test.each([
+    [{ body: '', url: 'https://shop.example/roses' }, 'https://shop.example/roses'],
+    [{ link: 'https://shop.example/roses' }, 'https://shop.example/roses'],
+    [{ title: 'Roses' }, 'Roses'],
+  ])('a preview of a link says what it has: %j', (part, words) => {
+    expect(content('link_preview', part)).toMatchObject({ type: 'text', text: words })
+  })
+})
+
 describe('what happens to messages', () => {
   test('a retry has the key of the first try; an update under the same id has a key of its own', () => {
     const first = posted(message('text', { text: { body: 'a' } })).items[0]?.dedupeKey
