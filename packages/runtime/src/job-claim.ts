@@ -18,7 +18,8 @@ export interface ClaimedRun {
 }
 
 /**
- * Claims due runs of one queue: `$1` its name, `$2` how many at most. It is our own statement, because pg-boss' batch fetch of a keyed
+ * Claims due runs of one queue: `$1` its name, `$2` how many at most, `$3` organizations that
+ * have their share already. It is our own statement, because pg-boss' batch fetch of a keyed
  * queue fails as a whole while one of its keys is running (docs/decisions/0004).
  */
 export function claimStatement(serviceName: string, { policy = 'standard', outward = false }: JobSettings): string {
@@ -27,6 +28,7 @@ export function claimStatement(serviceName: string, { policy = 'standard', outwa
     with due as (
       select j.id, j.singleton_key, j.created_on, j.priority from ${schema}.job_common j
       where j.name = $1 and j.state < 'active' and not j.blocked and j.start_after <= now() ${freeKeys(schema, policy)}
+        and not coalesce(j.data->>'organizationId' = any($3::text[]), false)
       order by j.priority desc, j.created_on
       limit $2
       for update of j skip locked

@@ -1,6 +1,7 @@
 import { describe } from './errors.ts'
 import { type ClaimedRun, claimStatement } from './job-claim.ts'
 import { type JobRunOptions, performRun } from './job-run.ts'
+import { decideShare } from './job-share.ts'
 import { openSettler } from './job-settle.ts'
 import { meters } from './telemetry.ts'
 import type { Job } from './types.ts'
@@ -38,6 +39,8 @@ export function startJobQueue(job: Job<never, never, never>, options: JobQueueOp
   const runOptions = { ...options, settle: settler.settle, wakeIn }
   /** There may be more due than the last look found. */
   let wanted = true
+  /** The last look left out organizations that had their share. */
+  let passedOver = false
   let fetching = false
   let stopped = false
   let timer: NodeJS.Timeout | undefined
@@ -47,19 +50,25 @@ export function startJobQueue(job: Job<never, never, never>, options: JobQueueOp
     const outcome = await performRun(job, run, runOptions)
     // After a lost lease a later try of the same job may run here already: that entry is not ours.
     if (running.get(run.id) === run) running.delete(run.id)
-    // Its end may have freed its key for the next run.
-    if (run.singleton_key !== null) wanted = true
+    // Its end may have freed its key for the next run, or a place in its organization's share.
+    if (run.singleton_key !== null || passedOver) wanted = true
     meters.jobRuns().record((performance.now() - started) / 1000, { service: serviceName, job: job.name, outcome })
     pump()
   }
 
   function pump(): void {
-    if (stopped || fetching || !wanted || running.size >= concurrency) return
+    if (stopped || fetching || !wanted) return
+    const share = decideShare(
+      [...running.values()].map((run) => run.data.organizationId),
+      concurrency,
+    )
+    if (share.room === 0) return
+    passedOver = share.full.length > 0
     wanted = false
     fetching = true
-    const room = Math.min(concurrency - running.size, mostClaimedAtOnce)
+    const room = Math.min(share.room, mostClaimedAtOnce)
     database
-      .query<ClaimedRun>(claim, [job.name, room])
+      .query<ClaimedRun>(claim, [job.name, room, share.full])
       .then((claimed) => {
         for (const run of claimed) {
           running.set(run.id, run)

@@ -115,7 +115,7 @@ export interface JobSettings {
   retryDelayMaxSeconds?: number
   /** A run is ended and tried again after this. Default 120. */
   expireSeconds?: number
-  /** Runs at once in one process. Default 8. */
+  /** Runs at once in one process, shared by the organizations that have any. Default 8. */
   concurrency?: number
   /** It acts in outside systems for the organization: while that is closed, its runs are held, and go on when it opens again. Default false. */
   outward?: boolean

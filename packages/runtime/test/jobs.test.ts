@@ -27,6 +27,23 @@ afterAll(async () => {
 })
 const soon = { timeout: 20_000, interval: 50 }
 
+test('whose runs are slow leaves places for the runs of others', async ({ expect }) => {
+  const slow = gate()
+  const theirs = shop.task(() => slow.opened)
+  for (let n = 0; n < 24; n++) await shop.ask(standardWork, theirs)
+  const active = async () => (await shop.rows(theirs)).filter((row) => row.state === 'active').length
+  await expect.poll(active, soon).toBe(12)
+  let done = false
+  const ours = shop.task(async () => {
+    done = true
+  })
+  const organizationId = randomUUIDv7()
+  await shop.database.commit({ organizationId }, async (_tx, { later }) => later(standardWork, { task: ours }))
+  await expect.poll(() => done, soon).toBe(true)
+  slow.open()
+  await expect.poll(async () => (await shop.rows(theirs)).every((row) => row.state === 'completed'), soon).toBe(true)
+})
+
 // Back-offs and pg-boss' monitor take seconds: the tests wait for them side by side, each with tasks of its own.
 describe.concurrent('a job that fails', () => {
   test('is tried again with back-off, then becomes a dead letter with its payload and error', async ({ expect }) => {
