@@ -262,6 +262,7 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
           const from = { ip: request.ip, userAgent: headerText(request.headers['user-agent'])?.slice(0, 512) ?? null }
           const params = parseInput('path', route.params, request.params)
           const query = parseInput('query', route.query, request.query)
+          refuseUnknownQuery(route.query, request.query)
           const body = parseInput('body', route.body, request.body)
           const call = { requestId: request.id, actor: caller.actor, from, action: `${route.method} ${route.path}` }
           const { status, result } = await runOnce(route, host, request, reply, caller, () =>
@@ -321,6 +322,16 @@ export function parsePlace(text: string): { method: Route['method']; url: string
   const [method, url] = text.split(' ')
   if (!method || !url?.startsWith('/')) throw new TypeError(`'${text}' is not a method and a path.`)
   return { method: method as Route['method'], url }
+}
+
+const noQuery = z.object({})
+
+/** A filter that nobody knows, left out, would answer with everybody's rows as if it had been heeded. */
+function refuseUnknownQuery(schema: z.ZodType | undefined, sent: unknown): void {
+  const { shape } = schema instanceof z.ZodObject ? schema : noQuery
+  const unknown = Object.keys(sent ?? {}).find((key) => !Object.hasOwn(shape, key))
+  if (unknown === undefined || (schema !== undefined && !(schema instanceof z.ZodObject))) return
+  throw new AppError('invalid', `query.${unknown.slice(0, 64)}: There is no such parameter.`)
 }
 
 const headerText = (value: string | string[] | undefined) => (typeof value === 'string' ? value : undefined)

@@ -159,6 +159,18 @@ const takesIds = (route: AnyRoute) =>
 const mayCall = (role: Role, route: AnyRoute) =>
   route.scope === 'public' || route.scope === 'self' || rolePermissions[role].has(route.scope as Permission)
 
+test('a parameter that a route does not know is refused, never ignored', async () => {
+  const refused: string[] = []
+  for (const route of routes.filter(({ method }) => method === 'GET')) {
+    const path = route.path.replaceAll(/:\w+/g, randomUUIDv7())
+    for (const query of ['customer_id=x&nobody_knows=1', 'nobody_knows=2026-13']) {
+      const { status } = await world.call('GET', `${path}?${query}`)
+      if (status < 400) refused.push(`${route.path}?${query} ${status}`)
+    }
+  }
+  expect(refused).toEqual([])
+})
+
 describe('every route', () => {
   test('asks for an entry of the permission table, or says that it needs none', () => {
     expect(routes.length).toBeGreaterThan(60)
