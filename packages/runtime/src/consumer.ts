@@ -268,17 +268,20 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   async function claim(session: Session<never>, items: LaneItem[], only: AnyHandler | undefined): Promise<Set<string>> {
     const ids: string[] = []
     const names: string[] = []
+    const organizations: string[] = []
     for (const { event } of items) {
       if (!event) continue
       for (const handler of only ? [only] : handlersOf(event)) {
         ids.push(event.id)
+        organizations.push(event.organizationId)
         names.push(handler.name)
       }
     }
     if (ids.length === 0) return new Set()
     const claimed = await session.query<{ event_id: string; handler: string }>(
-      `insert into handled (event_id, handler) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing returning event_id, handler`,
-      [ids, names],
+      `insert into handled (event_id, handler, handled_for) select * from unnest($1::uuid[], $2::text[], $3::uuid[])
+       on conflict do nothing returning event_id, handler`,
+      [ids, names, organizations],
     )
     return new Set(claimed.map((row) => `${row.event_id}|${row.handler}`))
   }

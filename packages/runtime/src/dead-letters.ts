@@ -36,9 +36,10 @@ export interface ParkedEvent {
  * as handled: should the stream bring it again, what became of it stands here.
  */
 export async function parkEvent(session: Session<never>, parked: ParkedEvent): Promise<void> {
-  session.send(`insert into handled (event_id, handler) values ($1, $2) on conflict do nothing`, [
+  session.send(`insert into handled (event_id, handler, handled_for) values ($1, $2, $3) on conflict do nothing`, [
     parked.event.id,
     parked.handler,
+    parked.event.organizationId,
   ])
   await session.query(
     `insert into dead_letters (id, organization_id, kind, handler, lane, key, event_id, type, correlation_id, payload, state, error_class, error, attempts, next_at)

@@ -36,13 +36,14 @@ export async function listChainEvents(tx: OpsTx, { organizationId, correlationId
   }))
 }
 
-/** Which handlers of this service had the events. */
-export async function listHandled(tx: OpsTx, ids: readonly string[]) {
+/** Which handlers of this service had the events; of another organization's, nothing. */
+export async function listHandled(tx: OpsTx, organizationId: string, ids: readonly string[]) {
   const handled = await sql<{
     eventId: string
     handler: string
     handledAt: Date
-  }>`select event_id, handler, handled_at from handled where event_id = any(${ids}::uuid[]) limit 2000`.execute(tx)
+  }>`select event_id, handler, handled_at from handled
+    where event_id = any(${ids}::uuid[]) and handled_for = ${organizationId} limit 2000`.execute(tx)
   return handled.rows.map((row) => ({ eventId: row.eventId, handler: row.handler, handledAt: row.handledAt.toISOString() }))
 }
 

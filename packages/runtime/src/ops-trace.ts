@@ -68,7 +68,7 @@ export function traceRoutes(serviceName: string) {
           return {
             service: serviceName,
             events,
-            handled: await listHandled(tx, eventIds),
+            handled: await listHandled(tx, caller.organizationId, eventIds),
             jobs: await listChainJobs(tx, serviceName, chain),
             effects: await listChainEffects(tx, chain),
             deadLetters: (await listChainDeadLetters(tx, chain)).map((row) => toDeadLetter(serviceName, row)),

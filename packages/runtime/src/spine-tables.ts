@@ -24,6 +24,15 @@ export const parkedInOrder: Migration = {
 }
 
 /**
+ * Whose event was handled: who looks at a chain is told of their own. No organization_id, which would put the table under row-level security:
+ * one statement claims the events of many organizations. Rows of before are nobody's.
+ */
+export const handledFor: Migration = {
+  name: '000-runtime-handled-for',
+  up: `alter table handled add column handled_for uuid;`,
+}
+
+/**
  * The outbox's partitions, one for each day. Rows that came while there was none for their day, after a long stop or by a clock that
  * jumped, lie in the default partition: they move when theirs is made, or their day could never get one; those past their time go.
  */

@@ -69,5 +69,11 @@ describe('one trace', () => {
       jobs: [{ name: 'note-later', state: 'completed', attempt: 1, causationId: first?.id }],
       deadLetters: [],
     })
+    // Whoever comes by the ids of another organization is told nothing of them, not even that they were handled.
+    const foreign = await world.call('POST', '/v1/ops/counter/trace', {
+      key: world.otherKey,
+      body: { correlationId: first?.correlationId, eventIds: events.map((event) => event.id) },
+    })
+    expect(foreign.body).toMatchObject({ events: [], handled: [], jobs: [], effects: [], deadLetters: [] })
   })
 })
