@@ -202,3 +202,8 @@ describe('what is not JSON', () => {
     )
   })
 })
+
+test('what only looks like a long integer is refused, not taken for text', () => {
+  for (const text of ['[00012345678901234567]', '[-012345678901234567]', '[12345678-901234567890]', '[--12345678901234567]'])
+    expect(() => parseJson(Buffer.from(text))).toThrow(BodyError)
+})

@@ -119,21 +119,34 @@ function endOfNumber(bytes: Uint8Array, start: number, big: number[]): number {
   let at = start + 1
   let whole = true
   let exponent = false
+  let signInside = false
   for (; at < bytes.length; at++) {
     const byte = bytes[at] as number
     if (isDigit(byte)) continue
     if (byte === 0x2e) whole = false
     else if ((byte | 0x20) === 0x65) exponent = true
-    else if (byte !== minus && byte !== 0x2b) break
+    else if (byte === minus || byte === 0x2b) signInside = true
+    else break
   }
   const length = at - start
   if (length < digitsOfSafeInteger && !exponent) return at
   if (length > longestNumber)
     throw new BodyError('number_out_of_range', `A number of over ${longestNumber} characters at byte ${start}.`)
-  const value = Number(String.fromCharCode(...bytes.subarray(start, at)))
-  if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {
-    throw new BodyError('number_out_of_range', `A number too large to hold at byte ${start}.`)
-  }
-  if (whole && !exponent && !Number.isNaN(value) && !Number.isSafeInteger(value)) big.push(start, at)
+  if (exponent) {
+    const value = Number(String.fromCharCode(...bytes.subarray(start, at)))
+    if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {
+      throw new BodyError('number_out_of_range', `A number too large to hold at byte ${start}.`)
+    }
+  } else if (whole && !signInside && isBeyondSafe(bytes, bytes[start] === minus ? start + 1 : start, at)) big.push(start, at)
   return at
+}
+
+/** Whether these digits name an integer beyond 2^53. Read from the bytes: a string for each would be most of a scan's cost. */
+function isBeyondSafe(bytes: Uint8Array, start: number, end: number): boolean {
+  // A number that begins with 0 is not JSON: JSON.parse must see it as it stands to refuse it.
+  if (bytes[start] === 0x30) return false
+  if (end - start !== digitsOfSafeInteger) return end - start > digitsOfSafeInteger
+  let value = 0
+  for (let at = start; at < end; at++) value = value * 10 + ((bytes[at] as number) - 0x30)
+  return value > Number.MAX_SAFE_INTEGER
 }

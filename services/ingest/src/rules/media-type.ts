@@ -6,7 +6,8 @@ export function mediaTypeProblem(contentType: string | undefined, contentEncodin
   if (contentEncoding !== undefined && contentEncoding.trim().toLowerCase() !== 'identity')
     return 'The body must not be compressed.'
   if (contentType === undefined) return 'The content-type header is missing; it must be application/json.'
-  if (!/^application\/json *(; *charset="?utf-8"? *)?;? *$/i.test(contentType))
+  // Blanks at the end are cut off first: a pattern that could give them to either of two places takes quadratic time.
+  if (!/^application\/json *(; *charset="?utf-?8"? *)?;?$/i.test(contentType.trimEnd()))
     return 'The body must be application/json in UTF-8.'
   return null
 }
