@@ -118,6 +118,9 @@ export class ContractError extends Error {
 /** Why an event cannot be stated: no subject can hold its key, so no relay could ever publish it. */
 export class UnfitKey extends ContractError {}
 
+/** Why an event cannot be stated: it takes more bytes than the bus carries. */
+export class TooLarge extends ContractError {}
+
 /** Parses a wire envelope and its data against the declared contract. Throws ContractError naming the field. */
 export function fromEnvelope(input: unknown): Event {
   const envelope = Envelope.safeParse(input)

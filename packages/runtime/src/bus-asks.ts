@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Line } from './bus-line.ts'
 import { AppError, describe, type ErrorCode, errorStatus } from './errors.ts'
 import type { Logger } from './log.ts'
+import { createSeldom } from './seldom.ts'
 
 /** Questions from one service to another whose answer is needed now; facts travel as events. */
 export interface Asks {
@@ -35,6 +36,8 @@ const away = (cause: unknown) => new AppError('unavailable', 'A part of the syst
 /** Request and reply over the broker's plain messages: nothing is stored, errors travel as values. */
 export function openAsks(nc: NatsConnection, line: Line, root: string, log: Logger): Asks {
   let asked = 0
+  /** A stranger's key or token makes a question each time. */
+  const failures = createSeldom({ everyMs: 10_000 })
 
   async function request(topic: string, data: unknown, timeoutMs: number): Promise<unknown> {
     if (asked >= mostAsked) throw away(new Error(`${mostAsked} questions are under way.`))
@@ -68,7 +71,8 @@ export function openAsks(nc: NatsConnection, line: Line, root: string, log: Logg
           return { value: (await reply(question.parse(data))) ?? null }
         } catch (error) {
           if (error instanceof AppError) return { error: { code: error.code, message: error.message } }
-          log.warn({ err: error, topic }, 'a question could not be answered')
+          const repeated = failures.heldBack(`${topic} ${describe(error).name}`)
+          if (repeated !== null) log.warn({ err: error, topic, repeated }, 'a question could not be answered')
           return { error: { code: 'unavailable', message: 'A part of the system is away for a moment. Try again.' } }
         } finally {
           answering--

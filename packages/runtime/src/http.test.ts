@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { TooLarge } from '@parley/contracts'
 import pino from 'pino'
 import { expect, test } from 'vitest'
-import { openDoor } from './http.ts'
+import { openDoor, publicError } from './http.ts'
 
 test.each([
   ['', 1],
@@ -35,4 +36,21 @@ test('a caller who hangs up in the middle of a request is no error of ours', asy
   await ended.promise
   await door.close()
   expect(lines).toEqual([])
+})
+
+test('a fault of ours that somebody repeats is one line with its stack, not one for each request', async () => {
+  const lines: string[] = []
+  const log = pino({ level: 'info' }, { write: (line) => void lines.push(line) })
+  const door = await openDoor({ log, trustProxy: [], requestsPerMinute: 1_000 })
+  door.get('/fault/:kind', async ({ params }) => {
+    throw (params as { kind: string }).kind === 'type' ? new TypeError('a') : new RangeError('b')
+  })
+  for (const kind of ['type', 'type', 'range', 'type']) expect((await door.inject(`/fault/${kind}`)).statusCode).toBe(500)
+  await door.close()
+  expect(lines.map((line) => JSON.parse(line).err.type)).toEqual(['TypeError', 'RangeError'])
+})
+
+test('who sent more than an event holds is told so: it is no fault of ours', () => {
+  const said = 'agent.changed would take more than 65536 bytes as it is stored.'
+  expect(publicError(new TooLarge(said))).toEqual({ code: 'invalid', message: said })
 })

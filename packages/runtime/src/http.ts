@@ -1,6 +1,6 @@
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
-import { UnfitKey } from '@parley/contracts'
+import { TooLarge, UnfitKey } from '@parley/contracts'
 import { BodyError, parseJson } from '@parley/contracts/json'
 import fastify, {
   type FastifyBaseLogger,
@@ -12,6 +12,7 @@ import fastify, {
 } from 'fastify'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import { type RecordRead, resourceIn, rowsIn } from './audit-reads.ts'
 import { AppError, classify, describe, type ErrorCode, errorStatus, isOurTrouble } from './errors.ts'
@@ -71,14 +72,22 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     if (body.length === 0) return done(null, undefined)
     try {
       refuseEncoded(request)
-      done(null, parseJson(body as Buffer, { duplicateKeys: 'refuse' }).value)
+      const { value, repaired } = parseJson(body as Buffer, { duplicateKeys: 'refuse' })
+      if (repaired)
+        throw new AppError('invalid', 'A text of the body holds a NUL or half a surrogate pair, which nothing can store.')
+      done(null, value)
     } catch (error) {
       done(error as Error)
     }
   })
   door.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options.log))
   const methodsAt = rememberPaths(door)
+  door.server.on('connect', (_request, socket) => refuseMethod(socket))
   door.setNotFoundHandler((request, reply) => {
+    if (!methodsOfOurs.includes(request.method)) {
+      void reply.header('allow', methodsOfOurs.join(', '))
+      return answerError(unknownMethod, request, reply, options.log)
+    }
     const methods = methodsAt(pathOf(request).replace(/(?<=.)\/$/, ''))
     if (methods.length > 0) void reply.header('allow', methods.join(', '))
     const problem =
@@ -93,7 +102,7 @@ export async function openDoor(options: DoorOptions): Promise<FastifyInstance> {
     if (isOfUnknownProxy(request) && unknownProxies.isDue('proxy'))
       options.log.warn({ peer: request.ip }, 'a proxy calls that TRUST_PROXY does not name: all its callers count as one address')
     refuseUnlessOneHost(request, reply)
-    refuseNul(request)
+    refuseUnreadable(request)
   })
   door.addHook('onResponse', (request, reply, done) => {
     meters.requests().record(reply.elapsedTime / 1000, {
@@ -127,9 +136,18 @@ function keepAddress(request: FastifyRequest): void {
 const isOfUnknownProxy = ({ headers, ip, raw }: FastifyRequest) =>
   headers['x-forwarded-for'] !== undefined && ip === raw.socket.remoteAddress
 
-/** Postgres holds no NUL, so nothing that we know by a text can have one: said here, once for every path and query. */
-function refuseNul(request: FastifyRequest): void {
-  if (request.url.includes('%00')) throw new AppError('invalid', 'An address holds no NUL character (%00).')
+/**
+ * Postgres holds neither NUL nor half a surrogate pair, so nothing that we know by a text can have one: said here, once for every
+ * path and query. The router would leave what is no UTF-8 as it stands, and another text would be looked for.
+ */
+function refuseUnreadable({ url }: FastifyRequest): void {
+  if (!url.includes('%')) return
+  if (url.includes('%00')) throw new AppError('invalid', 'An address holds no NUL character (%00).')
+  try {
+    decodeURIComponent(url)
+  } catch (error) {
+    throw new AppError('invalid', 'What an address writes with % must be UTF-8.', { cause: error })
+  }
 }
 
 /** The bytes must be plain UTF-8: a packed body could grow a thousandfold, and another alphabet would be read as this one. */
@@ -141,21 +159,36 @@ function refuseEncoded(request: FastifyRequest): void {
   if (!/^utf-?8$/i.test(charset)) throw new AppError('unsupported_media_type', 'The body must be UTF-8.')
 }
 
+const methodsOfOurs = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']
+/** The same for TRACE, CONNECT, another protocol's and an invented one, wherever they are tried. */
+const unknownMethod = new AppError('method_not_allowed', `Only ${methodsOfOurs.join(', ')} are methods here.`)
+
+/** Answers what Node hands over as a socket or did not take for a request, in the shape of every other error; then the socket ends. */
+function endWith(socket: Duplex, status: string, { code, message }: Pick<AppError, 'code' | 'message'>, headers = ''): void {
+  const body = JSON.stringify(errorBody(code, message))
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 ${status}\r\nconnection: close\r\n${headers}content-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    )
+  }
+}
+
+function refuseMethod(socket: Duplex): void {
+  endWith(socket, '405 Method Not Allowed', unknownMethod, `allow: ${methodsOfOurs.join(', ')}\r\n`)
+  socket.destroy()
+}
+
 /** Answers what Node's HTTP parser refused, before there is a request, in the shape of every other error; then the socket ends. */
 function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
+  if (error.code === 'HPE_INVALID_METHOD') return refuseMethod(socket)
   const [status, code, message] =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? (['408 Request Timeout', 'timeout', 'The request came too slowly.'] as const)
       : error.code === 'HPE_HEADER_OVERFLOW'
         ? (['431 Request Header Fields Too Large', 'too_large', 'The headers are too large.'] as const)
         : (['400 Bad Request', 'invalid', 'The request cannot be read.'] as const)
-  const body = JSON.stringify(errorBody(code, message))
-  if (socket.writable) {
-    socket.write(
-      `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    )
-  }
+  endWith(socket, status, { code, message })
   socket.destroy(error)
 }
 
@@ -182,11 +215,19 @@ export function errorBody(code: string, message: string, details?: unknown) {
   return { error: details === undefined ? { code, message } : { code, message, details } }
 }
 
+/** One line of a kind in ten seconds. */
+const faults = createSeldom({ everyMs: 10_000 })
+
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const answer: ReturnType<typeof publicError> = hungUp(request) ? cutOff : publicError(error)
   if (answer.code === 'internal') {
-    // Logged once, here, whole; the caller gets the id to quote.
-    log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a request failed through our fault')
+    // Logged once, here, whole. A stranger may make it happen as often as they like: it is said seldom, with how often it was so.
+    const { name, code } = describe(error)
+    const repeated = faults.heldBack(`${request.routeOptions.url} ${name} ${code}`)
+    if (repeated !== null) {
+      const { id: requestId, routeOptions } = request
+      log.error({ err: error, requestId, route: routeOptions.url, repeated }, 'a request failed through our fault')
+    }
   }
   if (answer.code === 'unauthenticated') void reply.header('www-authenticate', 'Bearer')
   if (answer.code === 'unavailable') void reply.header('retry-after', '2')
@@ -218,8 +259,8 @@ export function publicError(error: unknown): { code: ErrorCode; message: string;
   if (error instanceof AppError)
     return { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }) }
   if (error instanceof BodyError) return { code: 'invalid', message: error.message, details: { reason: error.code } }
-  // What the caller sent was to be the key of an event: every id of ours fits.
-  if (error instanceof UnfitKey) return { code: 'invalid', message: error.message }
+  // What the caller sent was to be an event or its key: what is ours fits.
+  if (error instanceof UnfitKey || error instanceof TooLarge) return { code: 'invalid', message: error.message }
   const known = frameworkErrors[describe(error).code ?? '']
   if (known) return known
   const status = (error as { statusCode?: unknown })?.statusCode

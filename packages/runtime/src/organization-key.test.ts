@@ -20,6 +20,8 @@ test('what is no id of ours names nobody', () => {
   expect(parseOrganizationKeyId('0'.repeat(34))).toBeUndefined()
   expect(parseOrganizationKeyId(`${'0'.repeat(32)}_`)).toBeUndefined()
   expect(parseOrganizationKeyId('z'.repeat(33))).toBeUndefined()
+  // 24 bytes, and the first 16 are no UUID: an organization of that name can be asked about nowhere.
+  expect(parseOrganizationKeyId('A'.repeat(33))).toBeUndefined()
 })
 
 test('an id is not made for what is not an organization', () => {

@@ -1,3 +1,4 @@
+import { Id } from '@parley/contracts'
 import { randomBytes } from 'node:crypto'
 import { checksumOf, fromBase62, hashKeySecret, toBase62 } from './key-text.ts'
 
@@ -17,7 +18,9 @@ export function createOrganizationKeyId(organizationId: string): string {
 /** The organization that a key's id names; undefined for what `createOrganizationKeyId` cannot have made. */
 export function parseOrganizationKeyId(keyId: string): string | undefined {
   const hex = keyId.length === idLength ? fromBase62(keyId, idBytes)?.toString('hex') : undefined
-  return hex?.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')
+  const id = hex?.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')
+  // Whoever makes an id up hits a UUID seldom, and nobody can be asked about anything else.
+  return Id.safeParse(id).success ? id : undefined
 }
 
 /** A secret for a key, `ply_live_<id>_<43 base62><6 checksum>`, and what to keep of it. The key itself cannot be had again. */

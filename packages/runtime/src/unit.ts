@@ -2,6 +2,7 @@ import {
   type Actor,
   changeAudited,
   ContractError,
+  TooLarge,
   type Event,
   type EventType,
   findEvent,
@@ -78,7 +79,8 @@ export function outboxRow<Data>(
     data: parsed.data,
   }
   const envelope = JSON.stringify(toEnvelope(event))
-  if (Buffer.byteLength(envelope) > largestEventBytes) throw new ContractError(`${type.type} exceeds ${largestEventBytes} bytes.`)
+  if (Buffer.byteLength(envelope) > largestEventBytes)
+    throw new TooLarge(`${type.type} would take more than ${largestEventBytes} bytes as it is stored.`)
   return {
     id: event.id,
     organizationId: event.organizationId,

@@ -210,10 +210,15 @@ describe('a body', () => {
     }
   })
 
-  test('with NUL or half a surrogate pair is stored with a replacement, never as it is (A16)', async () => {
-    expect((await post('{"counter":"odd","note":"a\\u0000b\\ud800c\\u202ed"}')).status).toBe(201)
+  test('with NUL or half a surrogate pair is refused: nothing stores it, and another text would be somebody else’s (A16)', async () => {
+    for (const text of ['a\\u0000b', '\\ud800c', 'c\\udc00'])
+      expect(await post(`{"counter":"odd","note":"${text}"}`)).toMatchObject({
+        status: 400,
+        body: { error: { code: 'invalid' } },
+      })
+    expect((await post('{"counter":"odd","note":"a\\u202ed \\ud83d\\ude00"}')).status).toBe(201)
     await world.settle()
-    expect(await notesOf('odd')).toEqual(['a\ufffdb\ufffdc\u202ed'])
+    expect(await notesOf('odd')).toEqual(['a\u202ed 😀'])
   })
 
   test('keeps an id beyond 2^53 exact to the digit, and refuses numbers where text belongs (A17)', async () => {
@@ -299,6 +304,25 @@ describe('a path', () => {
     async (path) => {
       const answer = await world.call('GET', path)
       expect(answer).toMatchObject({ status: 400, body: { error: { code: 'invalid' } } })
+    },
+  )
+
+  test.each(['/v1/notes?counter=%ED%A0%80', '/v1/notes?counter=%FF', '/v1/notes?counter=%', '/v1/notes/%ED%A0%80', '/%C3'])(
+    'with what is no UTF-8 is a 400, and no other text is looked for: %s',
+    async (path) => {
+      expect(await world.call('GET', path)).toMatchObject({ status: 400, body: { error: { code: 'invalid' } } })
+    },
+  )
+
+  test.each(['TRACE', 'PROPFIND', 'CONNECT', 'SEARCH', 'BREW', 'get'])(
+    'by %s is answered alike everywhere, and no path is told of',
+    async (method) => {
+      for (const path of ['/v1/notes', '/nowhere', '/']) {
+        const { status, text } = await raw(`${method} ${path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n`)
+        expect(status).toBe(405)
+        expect(text).toContain('"error":{"code":"method_not_allowed"')
+        expect(text.toLowerCase()).toContain('allow: delete, get, head, options, patch, post, put\r\n')
+      }
     },
   )
 

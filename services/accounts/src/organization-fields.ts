@@ -1,4 +1,4 @@
-import { Currency, EmailAddress } from '@parley/contracts'
+import { Currency, EmailAddress, WrittenText } from '@parley/contracts'
 import { z } from 'zod'
 import {
   canonicalLocale,
@@ -12,7 +12,7 @@ import {
 } from './rules/organization.ts'
 
 /** One line of text that a person reads. */
-export const Line = (longest: number) => z.string().trim().min(1).max(longest).refine(isOneLine, 'must be one line of text')
+export const Line = (longest: number) => WrittenText(longest).refine(isOneLine, 'must be one line of text')
 
 export const Timezone = z.string().max(64).refine(isTimezone, 'must be an IANA time zone, as Europe/Paris')
 export const Locale = z

@@ -1,4 +1,4 @@
-import { type ConnectionProvider, EmailAddress, KeyId } from '@parley/contracts'
+import { type ConnectionProvider, EmailAddress, KeyId, WrittenText } from '@parley/contracts'
 import { z } from 'zod'
 import type { ConnectionSettings } from './db/connection-tables.ts'
 import type { ProviderFields } from './integration.ts'
@@ -15,7 +15,7 @@ const BaseUrl = z
   .max(2_048)
   .refine((text) => !/[?#]/.test(text), 'must not have a query or a fragment')
   .transform((text) => text.replace(/\/+$/, ''))
-const Short = z.string().trim().min(1).max(200)
+const Short = WrittenText(200)
 const micros = z.int().min(0).max(1_000_000_000_000)
 
 const secret = (what: string) => Secret.describe(what)
@@ -115,7 +115,7 @@ export const providerFields = {
     credentials: z.strictObject({ apiKey: secret('Of OpenAI, or of any server with its chat completions API.') }),
     settings: z.strictObject({
       baseUrl: baseUrl(defaultAddress.openai),
-      model: z.string().trim().min(1).max(128).optional().describe("Default: the agent's, else the operator's."),
+      model: WrittenText(128).optional().describe("Default: the agent's, else the operator's."),
       promptPriceMicros: micros.optional().describe('Millionths of a dollar per million tokens, for the AI budget.'),
       completionPriceMicros: micros.optional(),
     }),

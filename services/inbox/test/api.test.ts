@@ -31,6 +31,25 @@ describe('a person of the shop', () => {
     expect(await chat.conversation()).toMatchObject({ status: 'with_person', version: 2, unread_count: 0 })
   })
 
+  test('is told of a text that no event holds, or in which nothing can be seen', async () => {
+    const chat = openChat(world)
+    await chat.says('Bonjour')
+    await world.settle()
+    const { id } = await chat.conversation()
+    const post = (body: unknown) => world.call('POST', `/v1/conversations/${id}/messages`, { body })
+    for (const text of ['"'.repeat(32_768), '漢'.repeat(22_000), '\u200b\u2060', '\u3164 \u2800'])
+      expect(await post({ text })).toMatchObject({
+        status: 400,
+        body: { error: { code: 'invalid', details: [{ field: 'body.text' }] } },
+      })
+    // What fits by itself fits beside the longest of the others.
+    const names = { mimeType: null, providerMediaId: null, sizeBytes: null, durationSeconds: null, sha256: null }
+    const attachment = { ...names, kind: 'image', url: `https://shop.test/${'漢'.repeat(4_000)}`, fileName: '漢'.repeat(512) }
+    expect((await post({ text: '漢'.repeat(13_600), attachment })).status).toBe(201)
+    expect((await post({ text: 'a'.repeat(32_768) })).status).toBe(201)
+    expect((await post({ text: '漢'.repeat(13_000) })).status).toBe(201)
+  })
+
   test('is told which field is wrong', async () => {
     const chat = openChat(world)
     await chat.says('Bonjour')

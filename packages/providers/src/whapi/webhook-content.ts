@@ -1,8 +1,6 @@
-import type { Attachment, MessageContent, MessageType } from '@parley/contracts'
+import { type Attachment, fitsEvent, type MessageContent, type MessageType } from '@parley/contracts'
 import { count, currency, externalId, type Fields, fields, list, positive, real, text, word } from '../webhook/fields.ts'
 
-/** What a text may take in an event as JSON: other fields of a message stay below the rest of 64 KiB. */
-const maxTextBytes = 40 * 1_024
 const maxTextLength = 32_768
 
 const empty: MessageContent = {
@@ -68,10 +66,9 @@ export function contentOf(type: string, message: Fields): MessageContent {
 /** A text as far as it fits an event; the receipt keeps the whole. */
 export function bodyText(value: unknown): string | null {
   const whole = text(value, maxTextLength)
-  if (whole === null || whole.length * 6 <= maxTextBytes) return whole
+  if (whole === null) return whole
   let fitting = whole
-  while (Buffer.byteLength(JSON.stringify(fitting)) > maxTextBytes)
-    fitting = text(fitting, Math.floor(fitting.length * 0.9)) ?? ''
+  while (!fitsEvent(fitting)) fitting = text(fitting, Math.floor(fitting.length * 0.9)) ?? ''
   return fitting
 }
 

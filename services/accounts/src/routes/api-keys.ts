@@ -1,4 +1,4 @@
-import { Id, Permission, Timestamp } from '@parley/contracts'
+import { Id, Permission, Timestamp, WrittenText } from '@parley/contracts'
 import { AppError, createKeySecret, createOrganizationKeyId, pageOf, pageQuery } from '@parley/runtime'
 import type { Updateable } from 'kysely'
 import { z } from 'zod'
@@ -227,7 +227,7 @@ export const revokeApiKey = route({
   scope: 'api-keys:write',
   refuses: { not_found: 'No key with that id.' },
   params: OneKey,
-  body: z.strictObject({ reason: z.string().trim().min(1).max(500).optional() }),
+  body: z.strictObject({ reason: WrittenText(500).optional() }),
   reply: KeyView,
   async run({ params, body, caller, app, commit }) {
     const now = app.now()

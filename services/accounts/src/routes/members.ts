@@ -1,4 +1,4 @@
-import { Id, MemberStatus, Permission, permissionsOf, Role, Timestamp } from '@parley/contracts'
+import { Id, MemberStatus, Permission, permissionsOf, Role, Timestamp, WrittenText } from '@parley/contracts'
 import { AppError, pageOf, pageQuery, type Tx } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -33,7 +33,7 @@ const MemberView = z.object({
 })
 
 const OneMember = z.strictObject({ userId: Id })
-const Reason = z.string().trim().min(1).max(500)
+const Reason = WrittenText(500)
 
 export const getMembers = route({
   method: 'GET',

@@ -1,4 +1,4 @@
-import { Id } from '@parley/contracts'
+import { Id, WrittenText } from '@parley/contracts'
 import { AppError } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -21,7 +21,7 @@ export const patchOperatorPerson = route({
   body: z.strictObject({
     status: z.enum(['active', 'suspended']),
     endSessions: z.boolean().default(false).describe('Also of somebody who stays active; a suspension always does.'),
-    reason: z.string().trim().min(1).max(500),
+    reason: WrittenText(500),
   }),
   reply: z.object({ userId: Id, status: z.enum(['active', 'suspended']), sessionsEnded: z.int() }),
   async run({ params: { userId }, body: { status, endSessions: endThem, reason }, ...call }) {

@@ -1,4 +1,4 @@
-import { EmailAddress, Id, OrganizationRecord } from '@parley/contracts'
+import { EmailAddress, Id, OrganizationRecord, WrittenText } from '@parley/contracts'
 import { AppError, type Caller } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -62,7 +62,7 @@ export const patchOperatorOrganization = route({
   scope: 'ops:write',
   refuses: { not_found: 'There is no such organization.' },
   params: z.strictObject({ organizationId: Id }),
-  body: z.strictObject({ status: z.enum(['active', 'inactive']), reason: z.string().trim().min(1).max(500) }),
+  body: z.strictObject({ status: z.enum(['active', 'inactive']), reason: WrittenText(500) }),
   reply: OrganizationRecord,
   async run({ params: { organizationId }, body: { status, reason }, caller, from, requestId, app }) {
     assertOperator(caller)

@@ -1,4 +1,4 @@
-import { Id, Plan, SubscriptionStatus, Timestamp } from '@parley/contracts'
+import { Id, Plan, SubscriptionStatus, Timestamp, WrittenText } from '@parley/contracts'
 import { AppError, type CommitTools, type Tx } from '@parley/runtime'
 import { z } from 'zod'
 import { type App, route } from '../app.ts'
@@ -86,7 +86,7 @@ export const cancelSubscription = route({
     not_found: 'This organization has no subscription.',
     conflict: ['The subscription is cancelled already.', 'The free plan has nothing to cancel.'],
   },
-  body: z.strictObject({ reason: z.string().trim().min(1).max(1_000).optional() }),
+  body: z.strictObject({ reason: WrittenText(1_000).optional() }),
   reply: WithHistory,
   async run({ body, caller, app, commit }) {
     return await commit(async (tx, tools) => {

@@ -1,4 +1,4 @@
-import { Id } from '@parley/contracts'
+import { Id, WrittenText } from '@parley/contracts'
 import { AppError, pageOf, pageQuery } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
@@ -36,7 +36,7 @@ const hostName = z
   .regex(/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/, 'must be a host name such as shop.example')
 
 const AgentChanges = z.strictObject({
-  name: z.string().trim().min(1).max(100).optional(),
+  name: WrittenText(100).optional(),
   description: z.string().max(8_000).optional().describe('What the shop is: the model reads it as facts that it may repeat.'),
   tone: Tone.optional(),
   language: z.enum(languages).optional().describe("Spoken when the customer's language is unclear."),
@@ -45,7 +45,7 @@ const AgentChanges = z.strictObject({
     .max(8_000)
     .optional()
     .describe('Added to the prompt. No secrets: a model can be talked into repeating it.'),
-  welcomeMessage: z.string().trim().min(1).max(1_000).nullable().optional(),
+  welcomeMessage: WrittenText(1_000).nullable().optional(),
   model: z.string().min(1).max(128).nullable().optional().describe("One of the operator's models; null: the default."),
   maxTokens: z.int().min(64).max(4_096).nullable().optional().describe("The longest answer; null: the operator's default."),
   confidenceThreshold: z.number().min(0).max(1).optional().describe('Below it a person answers.'),

@@ -1,4 +1,4 @@
-import { Attachment, Id } from '@parley/contracts'
+import { Attachment, Id, WrittenText } from '@parley/contracts'
 import { AppError, type Tx } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -11,7 +11,7 @@ import { found, IdParams, Message, messageOf } from './shapes.ts'
 
 const Answer = z
   .strictObject({
-    text: z.string().trim().min(1).max(32_768).nullable().optional(),
+    text: WrittenText(32_768).nullable().optional(),
     attachment: Attachment.nullable().optional(),
     replyToMessageId: Id.optional(),
     /** Names the message once: sent again with the same name, it is the same message. */

@@ -1,4 +1,4 @@
-import { Channel, conversationChanged, ConversationStatus, Id } from '@parley/contracts'
+import { Channel, conversationChanged, ConversationStatus, Id, WrittenText } from '@parley/contracts'
 import { AppError } from '@parley/runtime'
 import { z } from 'zod'
 import { route } from '../app.ts'
@@ -55,8 +55,8 @@ export const patchConversation = route({
     .strictObject({
       /** `with_person` takes it over: the agent keeps silent. `open` gives it back. */
       status: ConversationStatus.optional(),
-      assignee: z.string().trim().min(1).max(200).nullable().optional(),
-      note: z.string().trim().min(1).max(2_000).nullable().optional(),
+      assignee: WrittenText(200).nullable().optional(),
+      note: WrittenText(2_000).nullable().optional(),
       markRead: z.boolean().optional(),
     })
     .refine((body) => Object.keys(body).length > 0, 'Name at least one field to change.'),

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
-import { KeyId, Id, ProviderName, Timestamp } from '@parley/contracts'
+import { KeyId, Id, ProviderName, Timestamp, WrittenText } from '@parley/contracts'
 import { AppError, pageOf, pageQuery, type SealingKeys } from '@parley/runtime'
 import type { Updateable } from 'kysely'
 import { z } from 'zod'
@@ -48,7 +48,7 @@ export const createSource = route({
     accountId: KeyId.nullable()
       .default(null)
       .describe('Whapi channel, shop domain, ElevenLabs agent, Tavus conversation: deliveries about another one are refused.'),
-    name: z.string().trim().min(1).max(200),
+    name: WrittenText(200),
     signingSecret: SigningSecret.optional().describe('The secret that the provider signs with.'),
   }),
   reply: Shown,
