@@ -6,6 +6,7 @@ import { eraseCustomer } from './handlers/erase-customer.ts'
 import { hushConversation } from './handlers/hush-conversation.ts'
 import { noteAllowance } from './handlers/note-allowance.ts'
 import { noteMessageAdded } from './handlers/note-message.ts'
+import { noteMessageUpdated } from './handlers/note-update.ts'
 import { eraseEvents } from './jobs/erase-events.ts'
 import { takeTurn } from './jobs/take-turn.ts'
 import { agentsAndTurns } from './migrations/001-agents-and-turns.ts'
@@ -13,6 +14,7 @@ import { monthlySpend } from './migrations/002-monthly-spend.ts'
 import { modelConnections } from './migrations/003-model-connections.ts'
 import { customersStopped } from './migrations/004-customers-stopped.ts'
 import { turnsByOutcome } from './migrations/005-turns-by-outcome.ts'
+import { wordsChange } from './migrations/006-words-change.ts'
 import { getAgent, getAgents, patchAgent } from './routes/agents.ts'
 import { getTurn, getTurns } from './routes/turns.ts'
 import { getAiUsage } from './routes/usage.ts'
@@ -22,9 +24,9 @@ export const agents = defineService({
   summary: 'Talks for the business: reads what customers wrote, lets a model draft, decides by rules, hands over in doubt.',
   config: AgentsConfig,
   routes: [getAgents, getAgent, patchAgent, getTurns, getTurn, getAiUsage],
-  handlers: [adoptConnection, noteAllowance, noteMessageAdded, hushConversation, eraseCustomer],
+  handlers: [adoptConnection, noteAllowance, noteMessageAdded, noteMessageUpdated, hushConversation, eraseCustomer],
   jobs: [takeTurn, eraseEvents],
-  migrations: [agentsAndTurns, monthlySpend, modelConnections, customersStopped, turnsByOutcome],
+  migrations: [agentsAndTurns, monthlySpend, modelConnections, customersStopped, turnsByOutcome, wordsChange],
   states: [turnTaken, replyProposed, connectionReported],
   open: openApp,
   close: (app) => app.close(),

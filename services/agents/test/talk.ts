@@ -1,4 +1,11 @@
-import { conversationHandedOver, type DataOf, messageAdded, type replyProposed, type turnTaken } from '@parley/contracts'
+import {
+  conversationHandedOver,
+  type DataOf,
+  messageAdded,
+  messageUpdated,
+  type replyProposed,
+  type turnTaken,
+} from '@parley/contracts'
 import type { World } from '@parley/runtime/testing'
 import { randomUUIDv7 } from 'node:crypto'
 import { vi } from 'vitest'
@@ -29,11 +36,24 @@ export function openTalk(world: World) {
       messageId,
       customerId,
       sender,
-      content: { type: 'text', text, attachments: [], location: null, contacts: [], choice: null, order: null },
+      content: contentOf(text),
       wantsReply: more.wantsReply ?? sender === 'user',
       addedAt: more.addedAt ?? new Date().toISOString(),
     })
     return messageId
+  }
+
+  async function update(change: 'edited' | 'deleted', messageId: string, text: string | null): Promise<void> {
+    await world.state('agents', messageUpdated, {
+      conversationId,
+      messageId,
+      change,
+      status: change === 'deleted' ? 'deleted' : 'received',
+      errors: [],
+      content: text === null ? null : contentOf(text),
+      reaction: null,
+      updatedAt: new Date().toISOString(),
+    })
   }
 
   return {
@@ -42,6 +62,13 @@ export function openTalk(world: World) {
     customerId,
     says: (text: string, more?: More) => add('user', text, more),
     add,
+    edits: (messageId: string, text: string) => update('edited', messageId, text),
+    deletes: (messageId: string) => update('deleted', messageId, null),
+    /** The words that the service has of a conversation, oldest first. */
+    async words(): Promise<string[]> {
+      const words = `select text from agents.messages where conversation_id = $1 order by version`
+      return (await world.sql<{ text: string }>(words, [conversationId])).map(({ text }) => text)
+    },
     handOver: () =>
       world.state('agents', conversationHandedOver, {
         conversationId,
@@ -77,4 +104,8 @@ export function openTalk(world: World) {
     const events = await world.events('agents', type)
     return events.filter((event) => event.key === conversationId).map((event) => event.data)
   }
+}
+
+function contentOf(text: string): DataOf<typeof messageAdded>['content'] {
+  return { type: 'text', text, attachments: [], location: null, contacts: [], choice: null, order: null }
 }

@@ -150,6 +150,85 @@ describe('a turn', () => {
   })
 })
 
+describe('words that change', () => {
+  const askedWith = () =>
+    model
+      .callsContaining('')
+      .at(-1)
+      ?.data.filter(({ name }) => name.startsWith('customer_'))
+
+  test('before a turn reads them are answered as they read then', async () => {
+    const path = `/v1/agents/${agentId}`
+    await world.call('PATCH', path, { body: { quietMs: 300 } })
+    const talk = openTalk(world)
+    const id = await talk.says('Hello')
+    await talk.edits(id, 'When are you open?')
+    await talk.taken(1)
+    await world.call('PATCH', path, { body: { quietMs: null } })
+    expect(await talk.turns()).toMatchObject([{ intent: 'opening_hours', messageIds: [id] }])
+  })
+
+  test('while the model thinks are not answered as they were, but as they are', async () => {
+    const talk = openTalk(world)
+    const before = model.count
+    model.latencyMs = 500
+    model.replyNext(says({ reply: 'Ten roses, noted.', facts: [{ name: 'roses', value: '10', quote: '10 roses' }] }))
+    model.replyNext(says({ reply: 'One rose, noted.', facts: [{ name: 'roses', value: '1', quote: '1 rose' }] }))
+    const first = await talk.says('10 roses')
+    const second = await talk.says('please')
+    await vi.waitUntil(() => model.count > before, { timeout: 5_000 })
+    await talk.edits(first, '1 rose')
+    await talk.taken(2)
+    expect(await talk.replies()).toMatchObject([{ text: 'One rose, noted.' }])
+    expect(await talk.turns()).toMatchObject([
+      { outcome: 'silent', reason: 'words_changed' },
+      { outcome: 'replied', messageIds: [first, second] },
+    ])
+    expect(askedWith()).toMatchObject([{ text: '1 rose' }, { text: 'please' }])
+    expect(
+      await world.sql(`select 1 from agents.turns t where conversation_id = $1 and t::text like '%10 roses%'`, [
+        talk.conversationId,
+      ]),
+    ).toEqual([])
+  })
+
+  test('to nothing are not answered, whether the model was being asked or not', async () => {
+    const talk = openTalk(world)
+    const before = model.count
+    model.latencyMs = 500
+    const id = await talk.says('My name is Zelda')
+    await vi.waitUntil(() => model.count > before, { timeout: 5_000 })
+    await talk.deletes(id)
+    await talk.taken(1)
+    const path = `/v1/agents/${agentId}`
+    await world.call('PATCH', path, { body: { quietMs: 300 } })
+    await talk.deletes(await talk.says('Zelda again'))
+    await world.settle()
+    await world.call('PATCH', path, { body: { quietMs: null } })
+    expect(await talk.turns()).toMatchObject([{ outcome: 'silent', reason: 'words_changed' }])
+    expect(await talk.replies()).toEqual([])
+    expect(await talk.words()).toEqual(['', ''])
+  })
+
+  test('after their answer are changed here too, are not answered again, and leave no quotation when deleted', async () => {
+    const talk = openTalk(world)
+    model.replyNext(says({ facts: [{ name: 'name', value: 'Zelda', quote: 'I am Zelda' }] }))
+    const id = await talk.says('I am Zelda')
+    await talk.taken(1)
+    await talk.edits(id, 'I am Zora')
+    await talk.deletes(id)
+    await talk.edits(id, 'I am Zelda')
+    await talk.says('Hello')
+    await talk.taken(2)
+    expect(await talk.words()).toEqual(['', 'Hello'])
+    expect((await talk.turns()).map(({ messageIds }) => messageIds.length)).toEqual([1, 1])
+    for (const table of ['messages', 'turns']) {
+      const words = `select 1 from agents.${table} t where conversation_id = $1 and t::text like '%Zelda%'`
+      expect(await world.sql(words, [talk.conversationId]), table).toEqual([])
+    }
+  })
+})
+
 describe('a model that fails', () => {
   test('with an answer that cannot be used is asked once more', async () => {
     const talk = openTalk(world)

@@ -126,6 +126,8 @@ export interface TurnClosed {
   lastHumanVersion: number
   withPerson: boolean
   erasedAt: Date | null
+  /** False when words that it read were edited or deleted since: then none of them is marked as answered. */
+  readsTheSame: boolean
 }
 
 /** Marks what a turn has read, so that no other turn answers it. Undefined: there is no such conversation. */
@@ -133,18 +135,25 @@ export async function closeTurn(
   tx: Tx<DB>,
   organizationId: string,
   id: string,
-  read: { turnId: string; versions: number[]; language: string | null },
+  read: { turnId: string; versions: number[]; revisions: number[]; language: string | null },
 ): Promise<TurnClosed | undefined> {
   const { rows } = await sql<TurnClosed>`
-    with read as (
-      -- Not "= any": how many there are makes Postgres plan it anew each time.
+    with same as (
+      -- Not "= any": how many there are makes Postgres plan it anew each time. Held, so that no edit comes in between.
+      select version from messages
+      where organization_id = ${organizationId} and conversation_id = ${id}
+        and (version, revision) in (select * from unnest(${read.versions}::int[], ${read.revisions}::int[]))
+      for no key update
+    ), read as (
       update messages set turn_id = ${read.turnId}
-      where organization_id = ${organizationId} and conversation_id = ${id} and version in (select unnest(${read.versions}::int[]))
+      where organization_id = ${organizationId} and conversation_id = ${id} and version in (select version from same)
+        and (select count(*) from same) = ${read.versions.length}::int
     )
     update conversations set language = case when erased_at is null then coalesce(${read.language}::text, language) end,
       model_failures = 0, retry_at = null, updated_at = now()
     where organization_id = ${organizationId} and id = ${id}
-    returning last_human_version, with_person, erased_at`.execute(tx)
+    returning last_human_version, with_person, erased_at,
+      (select count(*) from same) = ${read.versions.length}::int as reads_the_same`.execute(tx)
   return rows[0]
 }
 

@@ -57,6 +57,11 @@ export async function eraseTurnWords(tx: Tx<DB>, organizationId: string, convers
     where organization_id = ${organizationId} and conversation_id = any(${conversationIds}::uuid[])`.execute(tx)
 }
 
+/** Takes the facts out of a turn, whose words were taken back. */
+export async function forgetFacts(tx: Tx<DB>, organizationId: string, id: string): Promise<void> {
+  await tx.updateTable('turns').set({ facts: '[]' }).where('organizationId', '=', organizationId).where('id', '=', id).execute()
+}
+
 export interface TurnSums {
   turns: number
   replied: number

@@ -57,6 +57,7 @@ export interface Messages {
   text: string
   wantsReply: boolean
   turnId: string | null
+  revision: Generated<number>
   addedAt: Timestamp
   seenAt: Timestamp
 }

@@ -1,14 +1,16 @@
 import { Id } from '@parley/contracts'
+import type { CommitTools, Tx } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import { job, mostTurnsAtOnce } from '../app.ts'
 import { noteModelFailure } from '../db/conversations.ts'
 import { commitReserving, settleSpend } from '../db/spend.ts'
+import type { DB } from '../db/types.ts'
 import { nextTryMs } from '../rules/caps.ts'
 import { decideTurn, decideWithoutProposal } from '../rules/decide-turn.ts'
 import { askModel } from '../steps/ask-model.ts'
 import { claimTurn } from '../steps/claim-turn.ts'
-import { finishTurn } from '../steps/finish-turn.ts'
+import { type FinishedTurn, finishTurn } from '../steps/finish-turn.ts'
 import { reportModel } from '../steps/report-model.ts'
 
 /**
@@ -34,12 +36,17 @@ export const takeTurn = job(
     const startedAt = performance.now()
     const passedMs = () => Math.round(performance.now() - startedAt)
 
+    const end = async (tx: Tx<DB>, tools: CommitTools, finished: FinishedTurn) => {
+      const { isOvertaken } = await finishTurn(tx, tools, app, organizationId, finished)
+      if (isOvertaken) tools.later(takeTurn, data, { key: conversationId, startAfter: app.now() })
+    }
+
     const ids = { turn: randomUUIDv7(), reservation: randomUUIDv7(), agent: randomUUIDv7() }
     const { result: claim, isReserved } = await commitReserving(commit, organizationId, async (tx, tools) => {
       const claimed = await claimTurn(tx, app, { organizationId, conversationId, ids })
       if (claimed.kind === 'later') tools.later(takeTurn, data, { key: conversationId, startAfter: claimed.at })
       if (claimed.kind === 'decided') {
-        await finishTurn(tx, tools, app, organizationId, { ...claimed, asked: null, durationMs: passedMs() })
+        await end(tx, tools, { ...claimed, asked: null, durationMs: passedMs() })
       }
       return { result: claimed, wanted: claimed.kind === 'ask' ? claimed.reservation : null }
     })
@@ -51,7 +58,7 @@ export const takeTurn = job(
     if (!isReserved) {
       const decision = decideWithoutProposal('budget_spent', agent, turn.language)
       const spent = { turn, decision, asked: null, durationMs: passedMs(), errorClass: 'budget_spent' }
-      await finish((tx, tools) => finishTurn(tx, tools, app, organizationId, spent))
+      await finish((tx, tools) => end(tx, tools, spent))
       return
     }
     const asked = await askModel(choice.model, agent, prompt, { signal, headers: traceHeaders })
@@ -79,7 +86,7 @@ export const takeTurn = job(
       ? decideTurn(asked.proposal, prompt, settings, turn.language)
       : decideWithoutProposal(asked.why ?? 'unavailable', agent, turn.language)
     await finish(async (tx, tools) => {
-      await finishTurn(tx, tools, app, organizationId, {
+      await end(tx, tools, {
         turn,
         decision,
         asked: { ...asked, prompt, reservationId, reservedMicros, simulated: choice.simulated },

@@ -61,7 +61,7 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
     loop: new Date(now.getTime() - config.AGENTS_BOT_LOOP_WINDOW_MS),
   }
   // One flight: Postgres takes them in this order, so the messages are read once the conversation is held.
-  const [conversation, messages, agent, allowance, connection] = await Promise.all([
+  const [conversation, remembered, agent, allowance, connection] = await Promise.all([
     holdConversation(tx, organizationId, conversationId, since),
     listNewestMessages(tx, organizationId, conversationId),
     ensureDefaultAgent(tx, organizationId, ids.agent),
@@ -72,6 +72,8 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
   // The run before this one died: whether its call was billed nobody knows, so it counts in full.
   if (conversation.openReservationId !== null) await settleSpend(tx, organizationId, conversation.openReservationId, null)
 
+  // A deleted message keeps its place, without its words.
+  const messages = remembered.filter(({ text }) => text !== '')
   const waiting = messages.filter(
     (message) => message.wantsReply && message.turnId === null && message.version > conversation.closedVersion,
   )
@@ -92,7 +94,7 @@ export async function claimTurn(tx: Tx<DB>, app: App, request: ClaimRequest): Pr
     modelFailures: conversation.modelFailures,
     waiting,
     // Everything that was read, also what came after the customer's last words.
-    basedOnVersion: messages.at(-1)?.version ?? newest.version,
+    basedOnVersion: remembered.at(-1)?.version ?? newest.version,
     takenAt: now,
   }
   if (agent.status !== 'active') return { kind: 'decided', turn, decision: staySilent('agent_inactive'), errorClass: null }

@@ -21,7 +21,8 @@ export interface FinishedTurn {
 
 /**
  * Records a turn and states it, with the money settled in the same commit. When a person answered while the model was thinking, or
- * the customer had their data erased, the draft ends here.
+ * the customer had their data erased, the draft ends here; when they changed the words that it answers, another turn reads them anew.
+ * Gives whether that other turn is needed.
  */
 export async function finishTurn(
   tx: Tx<DB>,
@@ -29,19 +30,24 @@ export async function finishTurn(
   app: App,
   organizationId: string,
   finished: FinishedTurn,
-): Promise<TurnDecision> {
+): Promise<{ isOvertaken: boolean }> {
   const { turn, asked, durationMs, errorClass } = finished
   const { conversationId, basedOnVersion, takenAt } = turn
-  const proposal = asked?.proposal ?? null
-  const language = proposal === null || proposal.language === 'unknown' ? null : proposal.language
+  const proposed = asked?.proposal ?? null
+  const language = proposed === null || proposed.language === 'unknown' ? null : proposed.language
   const versions = turn.waiting.map(({ version }) => version)
-  const now = await closeTurn(tx, organizationId, conversationId, { turnId: turn.id, versions, language })
+  const revisions = turn.waiting.map(({ revision }) => revision)
+  const now = await closeTurn(tx, organizationId, conversationId, { turnId: turn.id, versions, revisions, language })
   const erasedAt = now?.erasedAt && now.erasedAt >= takenAt ? now.erasedAt : null
-  const decision = overruled(finished.decision, basedOnVersion, erasedAt ? undefined : now)
+  const overtaken = now !== undefined && !now.readsTheSame
+  const decided = overtaken ? unsaid(finished.decision) : finished.decision
+  const decision = overruled(decided, basedOnVersion, erasedAt ? undefined : now)
+  // What was made of words that do not stand any more is kept nowhere.
+  const proposal = overtaken ? null : proposed
 
   const numbers = {
     outcome: decision.outcome,
-    reason: decision.reason,
+    reason: decision.reason ?? (overtaken ? wordsChanged : null),
     language,
     intent: proposal?.intent ?? null,
     sentiment: proposal?.sentiment ?? null,
@@ -90,7 +96,15 @@ export async function finishTurn(
       handOver: decision.outcome === 'handed_over',
     })
   }
-  return decision
+  return { isOvertaken: overtaken && !erasedAt }
+}
+
+const wordsChanged = 'words_changed'
+
+/** The draft for words that were edited or deleted while it was made. */
+function unsaid({ rules }: TurnDecision): TurnDecision {
+  const why = { rule: wordsChanged, verdict: 'lowered', detail: null } as const
+  return { outcome: 'silent', text: null, quickReplies: [], reason: null, facts: [], rules: [...rules, why] }
 }
 
 /** `now` is undefined when the words that the draft answers are gone. */
