@@ -20,12 +20,15 @@ export interface ModelCall {
 /** A choice other than the model's own: text that is not what was asked for, a refusal, a cut-off, nothing at all. */
 export type Reply = { content: string } | { refusal: string } | { cutOff: string } | { noChoices: true }
 
+/** Milliseconds, for each call or for this one. */
+type Latency = number | ((call: ModelCall) => number)
+
 export interface ModelSimulatorOptions {
   port?: number
   /** When given, other keys are answered 401. */
   apiKey?: string
   /** Thinking time. Default 0; may be changed while it runs. */
-  latencyMs?: number
+  latencyMs?: Latency
   /** Answers to other schemas than the turn's, by schema name: the object to send as JSON. */
   answers?: Record<string, (call: ModelCall) => unknown>
   /** How many calls the ledger keeps, newest. Default 10,000. */
@@ -39,7 +42,7 @@ export interface ModelSimulator {
   baseUrl: string
   /** Faults of the wire. For faults of the mind use `replyNext`. */
   faults: Faults
-  latencyMs: number
+  latencyMs: Latency
   /** The next `times` answers are these, whatever is asked. */
   replyNext(reply: Reply | ((call: ModelCall) => Reply), times?: number): void
   /** From now on every answer is made by this function; undefined brings the model's own mind back. */
@@ -88,7 +91,8 @@ export async function startModelSimulator(options: ModelSimulatorOptions = {}): 
   const { apiKey, answers = {}, maxLedger = 10_000, now = () => new Date() } = options
   const calls: ModelCall[] = []
   const queued: { reply: (call: ModelCall) => Reply; left: number }[] = []
-  const state = { latencyMs: options.latencyMs ?? 0, count: 0, inFlight: 0, peak: 0, promptTokens: 0, completionTokens: 0 }
+  let latency = options.latencyMs ?? 0
+  const state = { count: 0, inFlight: 0, peak: 0, promptTokens: 0, completionTokens: 0 }
   const closing = new AbortController()
   let always: ((call: ModelCall) => Reply) | undefined
 
@@ -117,7 +121,8 @@ export async function startModelSimulator(options: ModelSimulatorOptions = {}): 
     try {
       calls.push(call)
       if (calls.length > maxLedger * 1.1) calls.splice(0, calls.length - maxLedger) // a tenth at a time: shifting each would cost
-      if (state.latencyMs > 0) await wait(state.latencyMs, undefined, { signal: closing.signal })
+      const latencyMs = typeof latency === 'number' ? latency : latency(call)
+      if (latencyMs > 0) await wait(latencyMs, undefined, { signal: closing.signal })
       const reply = nextReply(call)
       if (!reply)
         return refuse(
@@ -158,10 +163,10 @@ export async function startModelSimulator(options: ModelSimulatorOptions = {}): 
     faults: server.faults,
     requests: server.requests,
     get latencyMs() {
-      return state.latencyMs
+      return latency
     },
-    set latencyMs(ms: number) {
-      state.latencyMs = ms
+    set latencyMs(value: Latency) {
+      latency = value
     },
     replyNext: (reply, times = 1) => {
       queued.push({ reply: typeof reply === 'function' ? reply : () => reply, left: times })

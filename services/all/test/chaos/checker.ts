@@ -136,7 +136,7 @@ async function checkAnswers(
   counts: { lost: number; doubled: number },
 ): Promise<void> {
   const answers = new Map<string, string[]>()
-  for (const entry of world.phone.sent) {
+  for (const entry of sentBy(world)) {
     for (const ref of refsIn(entry.text)) answers.set(ref, [...(answers.get(ref) ?? []), entry.id])
   }
   const silent = await world.sql<{ chat: string; why: string }>(
@@ -176,7 +176,7 @@ async function checkEffects(world: World, broken: string[], counts: { doubled: n
     `select provider_message_id as id from notifier.outgoing_messages where provider_message_id is not null`,
   )
   const ours = new Set(known.map(({ id }) => id))
-  const unknown = world.phone.sent.filter(({ id }) => !ours.has(id))
+  const unknown = sentBy(world).filter(({ id }) => !ours.has(id))
   if (unknown.length > 0) {
     counts.doubled += unknown.length
     broken.push(
@@ -188,6 +188,8 @@ async function checkEffects(world: World, broken: string[], counts: { doubled: n
   )
   if (doubled[0]) broken.push(`I3 turn ${doubled[0].turn} has two answers`)
 }
+
+const sentBy = (world: World) => world.phones.flatMap(({ sent }) => sent)
 
 async function checkDeadLetters(world: World, expected: Expectations, broken: string[]): Promise<void> {
   const dead = await world.sql<{ service: string; eventId: string; handler: string; key: string; error: string }>(

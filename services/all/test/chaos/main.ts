@@ -13,7 +13,7 @@ Breaks a whole Parley (real processes, real Postgres, real NATS) while customers
 books that the sender and the simulated phone kept. Faults: ${scenarios.map(({ fault }) => fault).join(' ')}.
 
   --seed N      plan the same sends and faults as the run that printed this seed
-  --minutes M   how long F4 goes on (5)
+  --minutes M   how long F4 and the hostile neighbour go on (5)
   --quick       one short round each, as in npm test
   --keep        leave the log and the ledger of a failed world in .parley/chaos
 

@@ -56,7 +56,7 @@ export async function quiesce(world: World, deadlineMs: number): Promise<string[
   const deadline = performance.now() + deadlineMs
   for (let calm = 0; ; ) {
     const busy = await busyParts(world)
-    const unacknowledged = await world.phone.acknowledged(100).then(
+    const unacknowledged = await Promise.all(world.phones.map((phone) => phone.acknowledged(100))).then(
       () => [],
       (error: Error) => [error.message],
     )

@@ -53,9 +53,15 @@ const timeoutMs = 15_000
 /** Answers are held back after ten in ten minutes to one chat: a customer stops well before. */
 const messagesPerCustomer = 8
 
-export function createSender(world: World, ledger: Ledger, random: Random): Sender {
-  let customers = 0
-  let messages = 0
+/** `from`: numbers customers and messages from here on, so that several senders never use one twice. */
+export function createSender(
+  world: Pick<World, 'webhook' | 'channelId'>,
+  ledger: Ledger,
+  random: Random,
+  { from = 0 }: { from?: number } = {},
+): Sender {
+  let customers = from
+  let messages = from
   const run = random.int(0, 0xffff).toString(16).padStart(4, '0')
 
   async function postOnce(payload: unknown): Promise<{ status: number | string; body: string }> {

@@ -1,6 +1,16 @@
 import { type ModelSimulator, startModelSimulator } from '@parley/providers/model'
 import { startWhapiSimulator, type WhapiSimulator } from '@parley/providers/whapi'
-import { type CrashPlace, createKey, keeperName, migrate, openKeeper, openLog, relayRole, roleOf } from '@parley/runtime'
+import {
+  type CrashPlace,
+  createKey,
+  keeperName,
+  migrate,
+  openKeeper,
+  openLog,
+  relayRole,
+  roleOf,
+  type StoredKey,
+} from '@parley/runtime'
 import { startTcpProxy, type TcpProxy } from '@parley/runtime/testing'
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
@@ -37,6 +47,8 @@ export interface World {
   api: Api
   /** The operator's key, for the organization. */
   operatorKey: string
+  /** What every process is told of the operator's keys. */
+  operatorKeys: readonly StoredKey[]
   organizationId: string
   channelId: string
   broker: BrokerServer
@@ -45,6 +57,8 @@ export interface World {
   supervisor: Supervisor
   networks: Readonly<Record<ServiceName, Network>>
   phone: WhapiSimulator
+  /** That one, and those of organizations that a scenario brings about; they are closed with the world. */
+  phones: WhapiSimulator[]
   model: ModelSimulator
   /** The superuser's address, past the proxies. */
   adminUrl: string
@@ -104,11 +118,12 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       channelId,
       retry: { stepMs: 50, maxMs: 500 },
     })
+    const phones = [phone]
     const model = await startModelSimulator()
     model.replyWith(answerByRefs)
     const networks = await openNetworks(database.port, broker.port)
     undo.push(
-      () => phone.close(),
+      () => Promise.all(phones.map((each) => each.close())),
       () => model.close(),
       () => Promise.all(Object.values(networks).flatMap((network) => [network.broker.close(), network.database.close()])),
     )
@@ -195,6 +210,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       webhook,
       api,
       operatorKey: key,
+      operatorKeys: [stored],
       organizationId,
       channelId,
       broker,
@@ -203,6 +219,7 @@ export async function startWorld({ folder, replicas = {}, environment = {} }: Wo
       supervisor,
       networks,
       phone,
+      phones,
       model,
       adminUrl: address.adminUrl,
       sql: (text, values = []) => throughRestarts(async () => (await admin.query(text, values)).rows),

@@ -12,6 +12,7 @@ import {
 import { connectionsRunOut, databaseFreezes, databaseRestarts } from './database.ts'
 import { accountsIsLocked } from './locks.ts'
 import { memoryIsShort } from './memory.ts'
+import { oneOrganizationIsHostile } from './neighbours.ts'
 import { networkParts, providersFail } from './network.ts'
 import { powerIsCut } from './power.ts'
 import { rollingRestart } from './restarts.ts'
@@ -43,4 +44,5 @@ export const scenarios: readonly Scenario[] = [
   memoryIsShort,
   rollingRestart,
   accountsAway,
+  oneOrganizationIsHostile,
 ]
