@@ -1,6 +1,6 @@
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
-import { TooLarge, UnfitKey } from '@parley/contracts'
+import { installationId, TooLarge, UnfitKey } from '@parley/contracts'
 import { BodyError, parseJson } from '@parley/contracts/json'
 import fastify, {
   type FastifyBaseLogger,
@@ -14,7 +14,9 @@ import { randomUUIDv7 } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
+import { anonymous } from './auth.ts'
 import { type RecordRead, resourceIn, rowsIn } from './audit-reads.ts'
+import type { CallShare } from './call-share.ts'
 import { AppError, classify, describe, type ErrorCode, errorStatus, isOurTrouble } from './errors.ts'
 import type { Idempotency } from './idempotency.ts'
 import { idempotencyKeyIn } from './idempotency-key.ts'
@@ -233,12 +235,18 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   if (answer.code === 'unavailable') void reply.header('retry-after', '2')
   if (answer.code === 'conflict' && isInProgress(answer.details)) void reply.header('retry-after', '2')
   // The limiter has set the seconds that are left; a service's own refusal may not have.
-  if (answer.code === 'too_many_requests' && !reply.hasHeader('retry-after')) void reply.header('retry-after', '60')
+  if (answer.code === 'too_many_requests' && !reply.hasHeader('retry-after'))
+    void reply.header('retry-after', secondsIn(answer.details))
   void reply.code(errorStatus[answer.code]).send(errorBody(answer.code, answer.message, answer.details))
 }
 
 /** The caller went away before the request was whole: nobody reads the answer, and no fault of ours is in it. */
 const hungUp = ({ raw }: FastifyRequest) => raw.destroyed && !raw.complete
+
+function secondsIn(details: unknown): string {
+  const { retryAfterMs = 60_000 } = (details ?? {}) as { retryAfterMs?: number }
+  return String(Math.max(1, Math.ceil(retryAfterMs / 1000)))
+}
 
 const isInProgress = (details: unknown) => (details as { reason?: unknown } | undefined)?.reason === 'in_progress'
 
@@ -278,6 +286,7 @@ export interface RouteHost {
   app: unknown
   log: Logger
   authenticate: Authenticate
+  share: CallShare
   read(organizationId: string): ReadFn<never>
   commit(organizationId: string, call: Call): CommitFn<never>
   recordRead: RecordRead
@@ -306,19 +315,21 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
           refuseUnknownQuery(route.query, request.query)
           const body = parseInput('body', route.body, request.body)
           const call = { requestId: request.id, actor: caller.actor, from, action: `${route.method} ${route.path}` }
-          const { status, result } = await runOnce(route, host, request, reply, caller, () =>
-            route.run({
-              params,
-              query,
-              body,
-              caller,
-              from,
-              app: host.app as never,
-              read: host.read(caller.organizationId),
-              commit: host.commit(caller.organizationId, call),
-              requestId: request.id,
-              log: host.log,
-            }),
+          const { status, result } = await inTurn(host, request, reply, caller, () =>
+            runOnce(route, host, request, reply, caller, () =>
+              route.run({
+                params,
+                query,
+                body,
+                caller,
+                from,
+                app: host.app as never,
+                read: host.read(caller.organizationId),
+                commit: host.commit(caller.organizationId, call),
+                requestId: request.id,
+                log: host.log,
+              }),
+            ),
           )
           if (route.personalData !== null) {
             const read = { resourceType: route.personalData, resourceId: resourceIn(params), count: rowsIn(result) }
@@ -330,6 +341,22 @@ export function addRoute(door: FastifyInstance, route: Route<never, never>, host
         }),
     })
   }
+}
+
+/** Each organization has its share of a service's calls; whoever is in none yet, one of their own. A stranger is limited by address. */
+function inTurn<T>(
+  host: RouteHost,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { organizationId, actor }: Caller,
+  run: () => Promise<T>,
+): Promise<T> {
+  if (actor === anonymous.actor) return run()
+  return host.share(organizationId === installationId ? actor.id : organizationId, () => {
+    // Who has waited too long, or has gone, has had the answer: nothing is done for nobody.
+    if (reply.sent || request.raw.socket.destroyed) throw new AppError(late.code, late.message)
+    return run()
+  })
 }
 
 /**

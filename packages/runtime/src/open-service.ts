@@ -1,6 +1,7 @@
 import { laneCount, laneOf } from '@parley/contracts'
 import { randomUUIDv7 } from 'node:crypto'
 import type { Bus } from './bus.ts'
+import { type CallShare, createCallShare } from './call-share.ts'
 import { type KeptClock, showSkew } from './clock.ts'
 import { type Consumer, startConsumer } from './consumer.ts'
 import { type Database, openDatabase } from './db.ts'
@@ -31,6 +32,8 @@ export interface Opened {
   context: OpenContext<never, unknown>
   /** Who calls this service, as its own tables say. */
   authenticate: Authenticate
+  /** Of the connections that this service's calls have. */
+  share: CallShare
   database: Database<never>
   serviceDatabase: ServiceDatabase<never>
   idempotency: Idempotency
@@ -163,6 +166,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     app,
     context,
     authenticate: identity.authenticate,
+    share: createCallShare(config.DATABASE_POOL),
     database,
     serviceDatabase,
     idempotency,

@@ -8,12 +8,13 @@ export const pageQuery = {
   limit: z.coerce.number().int().min(1).max(100).default(25),
 }
 
-export function pageOf<Item extends z.ZodType>(item: Item) {
-  return z.object({ items: z.array(item), page: z.int(), limit: z.int(), total: z.int() })
-}
-
 /** No list counts further: its cost would grow with what there is, for a figure that nobody pages to. */
 export const mostCounted = 10_000
+const Total = z.int().describe(`How many there are, counted up to ${mostCounted}: that figure means as many or more.`)
+
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), page: z.int(), limit: z.int(), total: Total })
+}
 
 /** How many rows match; `mostCounted` when there are as many or more. */
 export async function totalOf<DB, Tables extends keyof DB>(

@@ -192,6 +192,7 @@ async function addService(door: FastifyInstance, entry: Opened, bus: Bus, clock:
     log: entry.log,
     idempotency: entry.idempotency,
     authenticate,
+    share: entry.share,
     read: (organizationId: string) => ((work) => entry.serviceDatabase.read(organizationId, work)) as ReadFn<never>,
     commit: (organizationId: string, call: Call) =>
       ((work) => entry.serviceDatabase.commit({ organizationId, correlationId: call.requestId, call }, work)) as CommitFn<never>,

@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Answer, startWorld, type World } from '../src/testing/index.ts'
 import { counter } from './shop.ts'
@@ -496,6 +497,32 @@ describe('the rate limit', () => {
       await limited.stop()
     }
   })
+})
+
+test('an organization whose calls all wait for the database leaves connections to the others', async () => {
+  await world.call('POST', '/v1/notes', { body: { counter: 'held', note: 'one' } })
+  await world.settle()
+  const admin = new pg.Client({ connectionString: world.adminUrl })
+  await admin.connect()
+  try {
+    await admin.query('begin')
+    await admin.query('lock table counter.notes')
+    // Far more than the pool's six connections.
+    const calls = Array.from({ length: 24 }, () => world.call('GET', '/v1/notes?counter=held'))
+    const waiting = async () => {
+      const [row] = await world.sql<{ calls: number }>(
+        `select count(*)::int as calls from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return row?.calls
+    }
+    await expect.poll(waiting, { timeout: 5_000 }).toBe(4)
+    const other = await world.call('POST', '/v1/tallies', { key: world.otherKey, body: { counter: 'free', note: 'other' } })
+    expect(other.status).toBe(201)
+    await admin.query('commit')
+    expect((await Promise.all(calls)).map(({ status }) => status)).toEqual(calls.map(() => 200))
+  } finally {
+    await admin.end()
+  }
 })
 
 describe('while Postgres', () => {
