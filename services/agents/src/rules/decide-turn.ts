@@ -2,6 +2,7 @@ import { cleanText, clipText, foldText } from './clean-text.ts'
 import { hasPlaceholder, type MaskedValue, unmask } from './masking.ts'
 import { asksForPerson } from './person-wish.ts'
 import { findPromise } from './promises.ts'
+import { topicOf } from './risky-words.ts'
 import { type ReplyFault, sanitiseReply } from './sanitise-reply.ts'
 import { pickLanguage, type SentenceKind, sentence } from './sentences.ts'
 
@@ -118,9 +119,11 @@ export function decideTurn(
   judge('confidence', sure ? 'passed' : 'lowered', sure ? null : `${proposal.confidence}, needed ${settings.confidenceThreshold}`)
   if (!sure) return handOver('model_unsure')
 
+  // Whatever the model would say of it: what the customer asks about decides who answers.
+  const topic = topicOf(foldText(prompt.customerText))
   if (proposal.reply === null || proposal.reply.trim() === '') {
     // Silence is for "ok" and "thanks"; a question must not be met with it.
-    const asked = /[?؟？]/.test(prompt.customerText)
+    const asked = topic !== undefined || /[?؟？]/.test(prompt.customerText)
     judge('question_unanswered', asked ? 'lowered' : 'passed')
     if (asked) return handOver('model_unsure')
     return { outcome: 'silent', text: null, quickReplies: [], reason: 'nothing_to_say', facts, rules }
@@ -129,6 +132,10 @@ export function decideTurn(
   const reply = sanitiseReply(proposal.reply, { ...settings, canary: prompt.canary, masked: prompt.masked })
   if (!reply.ok) {
     judge(reply.fault.rule, 'lowered', quotable(reply.fault))
+    return handOver('model_unsure')
+  }
+  if (topic !== undefined) {
+    judge('topic', 'lowered', topic)
     return handOver('model_unsure')
   }
   judge('reply', reply.removed.length > 0 ? 'changed' : 'passed', reply.removed.join(', ') || null)
@@ -191,12 +198,46 @@ export function decisionRecord(decision: TurnDecision, proposal: Proposal | null
   return { proposed, rules: decision.rules }
 }
 
+/** Numbers, and numbers in words, as far as people order by them. */
+const numberWords: Record<string, string> = Object.fromEntries(
+  [
+    'one un une uno una um uma ein eine einen',
+    'two deux dos dois duas zwei due',
+    'three trois tres drei tre',
+    'four quatre cuatro quatro vier quattro',
+    'five cinq cinco funf cinque',
+    'six seis sechs sei',
+    'seven sept siete sete sieben sette',
+    'eight huit ocho oito acht otto',
+    'nine neuf nueve nove neun',
+    'ten dix diez dez zehn dieci',
+    'eleven onze once elf undici',
+    'twelve douze doce zwolf dodici',
+  ].flatMap((words, index) => words.split(' ').map((word) => [word, String(index + 1)])),
+)
+
+const figuresOf = (text: string): string[] => foldText(text).match(/\d+/g) ?? []
+
+/** Every figure of a fact's value stands in its quote, in digits or as a word: "10 roses" was not said by who wrote "one rose". */
+function statesFigures(quote: string, value: string): boolean {
+  const words = (foldText(quote).match(/\p{L}+/gu) ?? []).flatMap((word) => numberWords[word] ?? [])
+  const stated = [...figuresOf(quote), ...words].map(Number)
+  const joined = figuresOf(quote).join('')
+  return figuresOf(value).every((figure) => stated.includes(Number(figure)) || joined.includes(figure))
+}
+
 /** A fact counts when its quote is in the customer's own words; anything else the model made up. */
 function groundedFacts(facts: readonly Fact[], prompt: PromptFacts, rules: RuleVerdict[]): Fact[] {
   const said = foldText(prompt.customerText)
-  const grounded = facts.filter(({ quote }) => quote.trim() !== '' && said.includes(foldText(quote)))
+  const grounded = facts.filter(
+    ({ value, quote }) => quote.trim() !== '' && said.includes(foldText(quote)) && statesFigures(quote, value),
+  )
   if (grounded.length < facts.length) {
-    rules.push({ rule: 'facts_quoted', verdict: 'changed', detail: `${facts.length - grounded.length} without a quote dropped` })
+    rules.push({
+      rule: 'facts_quoted',
+      verdict: 'changed',
+      detail: `${facts.length - grounded.length} without a quote dropped`,
+    })
   }
   return grounded.map(({ name, value, quote }) => ({
     name: clipText(cleanText(name), 64),

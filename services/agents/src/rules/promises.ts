@@ -1,6 +1,17 @@
 import { foldText } from './clean-text.ts'
+import { asksForSecrets, freeWords, healthAdvice, legalWords, moneyPromises, noDoctor } from './risky-words.ts'
 
-type PromiseRule = 'claims_approval' | 'claims_refund' | 'invented_amount' | 'invented_discount' | 'invented_code'
+type PromiseRule =
+  | 'claims_approval'
+  | 'claims_refund'
+  | 'promises_money'
+  | 'gives_away'
+  | 'health_advice'
+  | 'asks_for_secrets'
+  | 'legal_statement'
+  | 'invented_amount'
+  | 'invented_discount'
+  | 'invented_code'
 
 export interface BrokenRule {
   rule: PromiseRule
@@ -46,13 +57,15 @@ const comfort =
 
 /** "We cannot refund", "nous ne pouvons pas rembourser": no promise. It reaches to the end of its clause. */
 const negation =
-  /(?:\b(?:not|cannot|can't|won't|don't|doesn't|isn't|hasn't|haven't|wasn't|never|no|unable|ne|pas|aucun|jamais|nicht|kein\w*|non)\b|\bn'|(?:^| )(?:لا|لم|لن|غير) )[^.!?,;:\n]{0,45}$/
+  /(?:\b(?:not|cannot|can't|won't|don't|doesn't|isn't|hasn't|haven't|wasn't|never|no|unable|ne|pas|aucun|jamais|nunca|jamas|nicht|niemals|nie|kein\w*|non|mai)\b|\bn'|(?:^| )(?:لا|لم|لن|غير) )[^.!?,;:\n]{0,45}$/
 
 const currency =
   '(?:[€$£¥₹]|\\b(?:eur|usd|gbp|chf|mad|dzd|tnd|aed|sar|egp|xof|xaf|f ?cfa|cfa|euros?|dollars?|dolares|pounds?|livres?|francs?|dirhams?|dhs?|riyals?|pesos?)\\b|درهم|ريال|دينار|جنيه|يورو|دولار)'
-const figure = '\\d{1,3}(?:[ .,\\u00a0]\\d{3})+(?:[.,]\\d{1,2})?|\\d+(?:[.,]\\d{1,2})?'
+// Begins where a run of digits begins, and ends: sixteen thousand digits are read once, not once from each of them.
+const figure = '(?<!\\d)(?:\\d{1,3}(?:[ .,\\u00a0]\\d{3}){1,6}|\\d{1,15})(?:[.,]\\d{1,2})?(?!\\d)'
 const amounts = new RegExp(`(?:(${figure}) ?${currency})|(?:${currency} ?(${figure}))`, 'g')
-const percents = /(\d+(?:[.,]\d+)?) ?(?:%|٪|percent|per cent|pour ?cent|por ?ciento|prozent|per cento|بالمية|في المية)/g
+const percents =
+  /(?<!\d)(\d{1,9}(?:[.,]\d{1,9})?) ?(?:%|٪|percent|per cent|pour ?cent|por ?ciento|prozent|per cento|بالمية|في المية)/g
 const discountWords =
   /\b(?:off|discount\w*|reduc\w*|remise\w*|rabais|promo\w*|solde\w*|descuento\w*|rebaja\w*|rabatt\w*|scont\w*|cheaper|moins cher|free)\b|خصم|تخفيض/
 const codeWord =
@@ -77,6 +90,16 @@ export function findPromise(reply: string, ownerText: string): BrokenRule | null
     if (found !== undefined) return broken('claims_refund', found)
   }
   const owner = foldText(ownerText)
+  for (const [rule, patterns] of spoken) {
+    for (const pattern of patterns) {
+      const found = firstAffirmed(folded, pattern)
+      if (found !== undefined) return broken(rule, found)
+    }
+  }
+  const against = noDoctor.map((pattern) => folded.match(pattern)?.[0]).find((found) => found !== undefined)
+  if (against !== undefined) return broken('health_advice', against)
+  const given = firstAffirmed(folded, freeWords)
+  if (given !== undefined && !owner.includes(given)) return broken('gives_away', given)
   const ownerAmounts = new Set([...owner.matchAll(amounts)].map(amountOf))
   for (const match of folded.matchAll(amounts)) {
     if (!ownerAmounts.has(amountOf(match))) return broken('invented_amount', match[0])
@@ -90,6 +113,13 @@ export function findPromise(reply: string, ownerText: string): BrokenRule | null
   const code = spokenCodes(reply.normalize('NFKC')).find((spoken) => !ownerText.includes(spoken))
   return code === undefined ? null : broken('invented_code', code)
 }
+
+const spoken: readonly [PromiseRule, readonly RegExp[]][] = [
+  ['promises_money', moneyPromises],
+  ['asks_for_secrets', asksForSecrets],
+  ['health_advice', healthAdvice],
+  ['legal_statement', legalWords],
+]
 
 function firstAffirmed(text: string, pattern: RegExp): string | undefined {
   for (const match of text.matchAll(pattern)) {

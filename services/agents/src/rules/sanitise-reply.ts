@@ -29,7 +29,7 @@ const markdownLink = /\[([^[\]\n]{1,500})\]\(\s{0,3}<?([^()<>\s]{1,2000})>?[^()\
 const html = /<[a-z!/][^<>\n]{0,2000}>/gi
 /** Any scheme, www., or a bare name that a chat app would turn into a link. An e-mail address is not one. */
 const link =
-  /(?<![\p{L}\p{N}@._-])(?:[a-z][a-z0-9+.-]{1,20}:(?:\/\/|\\\\)[^\s]{1,2000}|(?:mailto|tel|javascript|data|sms|whatsapp):[^\s]{1,2000}|www\.[^\s]{1,2000}|(?:[\p{L}\p{N}-]{1,63}\.){1,8}(?:com|net|org|info|biz|io|ai|co|me|app|dev|shop|store|online|site|xyz|top|link|click|live|page|ly|gl|gg|to|tv|cc|ws|ru|cn|uk|fr|de|es|it|pt|nl|be|ch|eu|us|ca|in|ma|dz|tn|ae|sa|eg|sn|ci|[\p{L}\p{N}]{2,24}(?=[/:?#]))(?![\p{L}\p{N}-])(?:[/:?#][^\s]{0,2000})?)/giu
+  /(?<![\p{L}\p{N}@._-])(?:[a-z][a-z0-9+.-]{1,20}:(?:\/\/|\\\\)[^\s]{1,2000}|(?:mailto|tel|javascript|data|sms|whatsapp):[^\s]{1,2000}|www\.[^\s]{1,2000}|(?:[\p{L}\p{N}-]{1,63}\.){1,8}(?:com|net|org|info|biz|io|ai|co|me|app|dev|shop|store|online|site|xyz|top|link|click|live|page|zip|mov|icu|buzz|cam|cyou|sbs|rest|monster|quest|cfd|lol|bond|win|bid|loan|date|men|party|review|science|stream|trade|webcam|work|download|racing|space|website|tech|club|vip|fun|pro|mobi|name|email|cloud|host|press|help|support|finance|money|cash|bank|gift|gifts|deals|sale|promo|world|today|email|network|digital|agency|services|solutions|web|wiki|blog|ly|gl|gg|to|tv|cc|ws|ru|cn|uk|fr|de|es|it|pt|nl|be|ch|eu|us|ca|in|ma|dz|tn|ae|sa|eg|sn|ci|[\p{L}\p{N}]{2,24}(?=[/:?#]))(?![\p{L}\p{N}-])(?:[/:?#][^\s]{0,2000})?)/giu
 const email = /[\p{L}\p{N}._%+-]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,24}/u
 const phone = /(?<![\p{L}\p{N}])(?:\+|00|0)\d(?:[ ().-]{0,3}\d){7,14}(?![\p{L}\p{N}])/u
 
