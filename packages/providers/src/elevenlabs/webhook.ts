@@ -3,7 +3,7 @@ import { contentHash, dedupeKey, onlyUnrecognised, unrecognised, unused } from '
 import { accepted, refused } from '../webhook/signature.ts'
 import type { Normalised, NormalisedItem, NormaliseInput, Verdict, WebhookAdapter, WebhookSecrets } from '../webhook/types.ts'
 import { callEndedItem, callFailedItem, callRecordedItem, type ElevenLabsDelivery, transcriptItems } from './webhook-calls.ts'
-import { verifySignature } from './webhook-signature.ts'
+import { checkSignatureHeader, verifySignature } from './webhook-signature.ts'
 
 /**
  * ElevenLabs webhooks (providers.md §5): signed with a timestamp, of kinds that grow new fields without notice. The recording
@@ -14,6 +14,7 @@ export const elevenlabsWebhook: WebhookAdapter = {
   provider: 'elevenlabs',
   // A turn of a call takes about thirty keys with its metrics, and an hour's call has hundreds of turns.
   limits: { maxKeys: 100_000 },
+  checkHeaders: checkSignatureHeader,
   verify: verifySignature,
   checkAccount,
   normalise,

@@ -23,6 +23,7 @@ export const shopifyWebhook: WebhookAdapter = {
   provider: 'shopify',
   // An order line takes about a hundred keys with its price sets, and orders have hundreds of lines.
   limits: { maxKeys: 150_000 },
+  checkHeaders,
   verify,
   checkAccount,
   normalise,
@@ -33,11 +34,21 @@ function header(headers: WebhookHeaders, name: string): string | null {
   return singleHeader(headers, `shopify-${name}`) ?? singleHeader(headers, `x-shopify-${name}`)
 }
 
-function verify({ headers, rawBody }: WebhookRequest, secrets: WebhookSecrets): Verdict {
+/** The shop is judged under the signature: before it, a right name would be told from a wrong one. */
+function checkHeaders({ headers }: Pick<WebhookRequest, 'headers'>): Verdict {
+  const found = signatureIn(headers)
+  return Buffer.isBuffer(found) ? accepted : found
+}
+
+function signatureIn(headers: WebhookHeaders): Buffer | Verdict {
   const sent = header(headers, 'hmac-sha256')
   if (sent === null) return refused(401, 'signature_missing')
-  const signature = bytesOfBase64(sent)
-  if (signature === null) return refused(401, 'signature_malformed')
+  return bytesOfBase64(sent) ?? refused(401, 'signature_malformed')
+}
+
+function verify({ headers, rawBody }: WebhookRequest, secrets: WebhookSecrets): Verdict {
+  const signature = signatureIn(headers)
+  if (!Buffer.isBuffer(signature)) return signature
   // No delivery of Shopify's is empty, so an empty one is refused even with the right signature.
   if (rawBody.length === 0) return refused(401, 'body_empty')
   if (!isSignedBy(secrets.signing, [rawBody], signature)) return refused(401, 'signature_wrong')

@@ -16,10 +16,17 @@ import { endedItem, recordedItem, startedItem, type TavusDelivery, transcriptIte
  * Tavus callbacks (providers.md §6): unsigned, and no header can be asked for, so the random token in each conversation's
  * callback_url is the whole proof. A source for one conversation takes that conversation only.
  */
-export const tavusWebhook: WebhookAdapter = { provider: 'tavus', limits: { maxKeys: 50_000 }, verify, checkAccount, normalise }
+export const tavusWebhook: WebhookAdapter = {
+  provider: 'tavus',
+  limits: { maxKeys: 50_000 },
+  checkHeaders: verify,
+  verify,
+  checkAccount,
+  normalise,
+}
 
 /** A header is checked where one was set up, at a proxy of the owner's for instance. */
-function verify(request: WebhookRequest, secrets: WebhookSecrets): Verdict {
+function verify(request: Pick<WebhookRequest, 'headers'>, secrets: WebhookSecrets): Verdict {
   return secrets.header === undefined ? accepted : checkStaticHeader(request.headers, secrets.header)
 }
 

@@ -71,13 +71,15 @@ export interface Normalised {
 }
 
 /**
- * One provider's webhooks, pure: no I/O, no clock. Used in this order: `verify` on the raw bytes, `parseJson` with `limits`,
+ * One provider's webhooks, pure: no I/O, no clock. Used in this order: `checkHeaders` before the body, `verify` on the raw bytes, `parseJson` with `limits`,
  * `checkAccount` and `normalise` on the parsed body.
  */
 export interface WebhookAdapter {
   provider: ProviderName
   /** Where the provider's honest bodies exceed our defaults. */
   limits: Partial<JsonLimits>
+  /** What can be refused before the body is there: `verify` refuses it too. Never throws. */
+  checkHeaders(request: Omit<WebhookRequest, 'rawBody'>, secrets: WebhookSecrets): Verdict
   /** Is it really from the provider? Constant time in the secrets; never throws. */
   verify(request: WebhookRequest, secrets: WebhookSecrets): Verdict
   /** Is the body about the account this source is for? Never throws. */

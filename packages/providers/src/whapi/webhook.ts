@@ -20,9 +20,16 @@ import { messageStatus } from './webhook-statuses.ts'
  * and whatever costs money is read again from the provider. Only `mode: body` is understood: always POST, one URL, the kind
  * of event in the body.
  */
-export const whapiWebhook: WebhookAdapter = { provider: 'whapi', limits: {}, verify, checkAccount, normalise }
+export const whapiWebhook: WebhookAdapter = {
+  provider: 'whapi',
+  limits: {},
+  checkHeaders: verify,
+  verify,
+  checkAccount,
+  normalise,
+}
 
-function verify(request: WebhookRequest, secrets: WebhookSecrets): Verdict {
+function verify(request: Pick<WebhookRequest, 'headers'>, secrets: WebhookSecrets): Verdict {
   return checkStaticHeader(request.headers, secrets.header)
 }
 

@@ -1,10 +1,11 @@
 import type { ProviderName } from '@parley/contracts'
 import { AppError, inSpan, meters, type Service, SpanKind } from '@parley/runtime'
 import type { App } from '../app.ts'
-import { announcedBytes, createRoom, limitsFor, memoryBytes } from './room.ts'
 import { mediaTypeProblem } from '../rules/media-type.ts'
+import { noRoom, readBody } from './read-body.ts'
+import { announcedBytes, type BodyPlace, createRoom, limitsFor, memoryBytes } from './room.ts'
 import type { KnownSource } from './source-cache.ts'
-import { Refused, takeDelivery } from './take-delivery.ts'
+import { checkHeaders, Refused, takeDelivery } from './take-delivery.ts'
 
 type HttpServer = Parameters<NonNullable<Service['plugin']>>[0]
 
@@ -37,13 +38,18 @@ const places: readonly Place[] = [
 
 /** The door for webhooks: raw bytes in, 200 once they are committed. Who knocks without a token that we gave is not let in with a body. */
 export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
-  const sources = new WeakMap<HttpRequest, KnownSource>()
+  const welcome = new WeakMap<HttpRequest, Welcome>()
   const limits = limitsFor(memoryBytes())
-  const room = createRoom(limits.bytesInFlight)
+  const room = createRoom(limits.bytesInFlight, bodyLimitBytes)
 
   scope.removeAllContentTypeParsers()
   // The signature is over the bytes as they came (reliability.md D29), so nothing is parsed here.
-  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  scope.addContentTypeParser('*', (request, stream, done) => {
+    const { source, place, bodyLimit } = welcomeOf(welcome, request)
+    readBody(stream, place, bodyLimit, (error, body) =>
+      done(error === null ? null : (counted(request, error, source) as Error), body),
+    )
+  })
 
   for (const place of places) {
     scope.route({
@@ -58,17 +64,22 @@ export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
         if (problem !== null) throw counted(request, new AppError('unsupported_media_type', problem))
         const source = await app.sources.find(tokenOf(request))
         if (source === undefined || !isWelcome(place, source, request)) throw counted(request, new Refused(404, 'unknown_token'))
-        // By what the sender announces: bodies take memory while they come in, not only when they are there.
-        const bytes = announcedBytes(request.headers) ?? place.bodyLimit
-        const leave = app.deliveries.waiting() > limits.deliveriesWaiting ? undefined : room.enter(bytes)
-        if (!leave) throw counted(request, new AppError('unavailable', 'Too much at once. Try again.'), source)
+        try {
+          checkHeaders(source, { headers: request.headers, receivedAt: app.now() })
+          if ((announcedBytes(request.headers) ?? 0) > place.bodyLimit) throw new AppError('too_large', 'The body is too large.')
+        } catch (error) {
+          // A body that nobody wants is not to be sent to its end.
+          void reply.header('connection', 'close')
+          throw counted(request, error, source)
+        }
+        if (app.deliveries.waiting() > limits.deliveriesWaiting) throw counted(request, noRoom(), source)
+        const body = room.enter(source)
         // Comes once, however the call ends: answered, or cut off halfway.
-        reply.raw.once('close', leave)
-        sources.set(request, source)
+        reply.raw.once('close', () => body.leave())
+        welcome.set(request, { source, place: body, bodyLimit: place.bodyLimit })
       },
       handler: async (request, reply) => {
-        const source = sources.get(request)
-        if (source === undefined) throw new Error('A delivery came past the door without a source.')
+        const { source } = welcomeOf(welcome, request)
         const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
         try {
           const stored = await inSpan(
@@ -100,6 +111,19 @@ export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
       handler: async () => undefined,
     })
   }
+}
+
+/** A request that may send its body: whose it is, and where that goes. */
+interface Welcome {
+  source: KnownSource
+  place: BodyPlace
+  bodyLimit: number
+}
+
+function welcomeOf(welcome: WeakMap<HttpRequest, Welcome>, request: HttpRequest): Welcome {
+  const found = welcome.get(request)
+  if (found === undefined) throw new Error('A delivery came past the door without a source.')
+  return found
 }
 
 function isWelcome(place: Place, source: KnownSource, request: HttpRequest): boolean {

@@ -19,22 +19,46 @@ test('a length is taken from its header only when it is one', () => {
   for (const value of [undefined, '', '-1', '1e9', '12 34']) expect(announcedBytes({ 'content-length': value })).toBeUndefined()
 })
 
-test('bodies are let in while there is room, and again when others are gone', () => {
-  const room = createRoom(100)
-  const leave = room.enter(60)
-  expect(room.enter(41)).toBeUndefined()
-  expect(room.enter(40)).toBeDefined()
-  expect(room.enter(1)).toBeUndefined()
-  leave?.()
-  expect(room.enter(60)).toBeDefined()
+const source = (id: string, organizationId = id) => ({ id, organizationId: `of ${organizationId}` })
+
+test('who has sent nothing yet holds nothing', () => {
+  const room = createRoom(100, 10)
+  for (let i = 0; i < 1_000; i++) room.enter(source('idle'))
+  expect(room.enter(source('idle')).take(25)).toBe(true)
 })
 
-test('a body larger than the whole room comes in beside the others, one at a time', () => {
-  const room = createRoom(100)
-  expect(room.enter(100)).toBeDefined()
-  const leave = room.enter(101)
-  expect(leave).toBeDefined()
-  expect(room.enter(500)).toBeUndefined()
-  leave?.()
-  expect(room.enter(500)).toBeDefined()
+test('a source holds a quarter and an organization half, and others find room meanwhile', () => {
+  const room = createRoom(100, 50)
+  const [a, b, c] = [room.enter(source('a', 'x')), room.enter(source('b', 'x')), room.enter(source('c', 'x'))]
+  expect([a.take(25), a.take(1), room.enter(source('a', 'x')).take(1)]).toEqual([true, false, false])
+  expect([b.take(25), c.take(1)]).toEqual([true, false])
+  expect([room.enter(source('d')).take(25), room.enter(source('e')).take(25), room.enter(source('f')).take(1)]).toEqual([
+    true,
+    true,
+    false,
+  ])
+  a.leave()
+  expect([c.take(25), room.enter(source('a', 'x')).take(1)]).toEqual([true, false])
+})
+
+test('who leaves twice gives back once', () => {
+  const room = createRoom(100, 50)
+  const [one, two] = [room.enter(source('a')), room.enter(source('a'))]
+  expect([one.take(10), two.take(15)]).toEqual([true, true])
+  one.leave()
+  one.leave()
+  expect([one.take(10), room.enter(source('a')).take(1)]).toEqual([true, false])
+})
+
+test('a recording that finds no room comes in beside the others, one at a time, and no ordinary body does', () => {
+  const room = createRoom(100, 10)
+  const full = room.enter(source('a'))
+  expect(full.take(10) && full.take(10)).toBe(true)
+  const [ordinary, recording, second] = [room.enter(source('a')), room.enter(source('a')), room.enter(source('a'))]
+  expect([ordinary.take(6), recording.take(5), recording.take(500)]).toEqual([false, true, true])
+  expect(second.take(500)).toBe(false)
+  // What it had taken before is free again.
+  expect(room.enter(source('a')).take(5)).toBe(true)
+  recording.leave()
+  expect(second.take(500)).toBe(true)
 })

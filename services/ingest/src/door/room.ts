@@ -34,28 +34,71 @@ export function announcedBytes(headers: Readonly<Record<string, string | string[
   return typeof length === 'string' && /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }
 
-export interface Room {
-  /** Lets a body of that size in, and gives what to call when it is gone; undefined when there is no room. */
-  enter(bytes: number): (() => void) | undefined
+/** Whose body it is: the source, and the organization over all its sources. */
+interface Holder {
+  organizationId: string
+  id: string
 }
 
-/** Room for so many bytes of bodies, and for one beside them that is larger than all of it: a recording comes through on a busy day too. */
-export function createRoom(bytesInFlight: number): Room {
+/** Where one body is while it comes in and until its delivery is answered. */
+export interface BodyPlace {
+  /** Room for bytes that have arrived; false when there is none for them. */
+  take(bytes: number): boolean
+  /** Gives all of it back. */
+  leave(): void
+}
+
+export interface Room {
+  /** A place that holds nothing yet: what is announced and does not come keeps nobody out. */
+  enter(holder: Holder): BodyPlace
+}
+
+/**
+ * Room for so many bytes of bodies, of which a source holds a quarter at most and an organization half: who fills theirs is alone in
+ * front of a shut door. Beside it is room for one body of more than `largeFromBytes`: a recording comes through on a busy day too.
+ */
+export function createRoom(bytesInFlight: number, largeFromBytes: number): Room {
+  const held = new Map<string, number>()
   let taken = 0
-  let isOversizeIn = false
+  let isLargeIn = false
+
+  const heldBy = (key: string) => held.get(key) ?? 0
+  const change = ({ organizationId, id }: Holder, bytes: number) => {
+    taken += bytes
+    for (const key of [organizationId, id]) {
+      const left = heldBy(key) + bytes
+      if (left === 0) held.delete(key)
+      else held.set(key, left)
+    }
+  }
+  const fits = ({ organizationId, id }: Holder, bytes: number) =>
+    taken + bytes <= bytesInFlight &&
+    heldBy(id) + bytes <= bytesInFlight / 4 &&
+    heldBy(organizationId) + bytes <= bytesInFlight / 2
+
   return {
-    enter(bytes) {
-      if (bytes > bytesInFlight) {
-        if (isOversizeIn) return undefined
-        isOversizeIn = true
-        return () => {
-          isOversizeIn = false
-        }
-      }
-      if (taken + bytes > bytesInFlight) return undefined
-      taken += bytes
-      return () => {
-        taken -= bytes
+    enter(holder) {
+      let mine = 0
+      let isLarge = false
+      return {
+        take(bytes) {
+          if (isLarge) return true
+          if (fits(holder, bytes)) {
+            mine += bytes
+            change(holder, bytes)
+            return true
+          }
+          if (mine + bytes <= largeFromBytes || isLargeIn) return false
+          change(holder, -mine)
+          mine = 0
+          isLarge = isLargeIn = true
+          return true
+        },
+        leave() {
+          change(holder, -mine)
+          mine = 0
+          if (isLarge) isLarge = isLargeIn = false
+        },
       }
     },
   }

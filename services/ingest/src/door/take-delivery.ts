@@ -25,6 +25,12 @@ export class Refused extends AppError {
   }
 }
 
+/** Throws Refused when a delivery's headers show already that it will not be taken: before a byte of its body is. */
+export function checkHeaders(source: KnownSource, request: { headers: WebhookHeaders; receivedAt: Date }): void {
+  const verdict = adapterOf(source).checkHeaders(request, source.secrets)
+  if (!verdict.ok) throw new Refused(verdict.status, verdict.reason)
+}
+
 /**
  * Takes one delivery: verify, parse, normalise, store with others in one commit. Resolves when it is committed, and only then may the
  * sender hear 200 (reliability.md D1). Throws Refused, BodyError, or AppError `invalid` and `unavailable`; nothing is stored then.
