@@ -10,6 +10,13 @@ export function processEnvironment(natsUrl: string, root: string, more: Record<s
     LOG_LEVEL: 'warn',
     // All load comes from one address here.
     REQUESTS_PER_MINUTE: '100000000',
+    // And from one source.
+    ...Object.fromEntries(
+      ['SOURCE', 'ORGANIZATION'].flatMap((whose) => [
+        [`INGEST_${whose}_MESSAGES_PER_MINUTE`, '1000000000'],
+        [`INGEST_${whose}_BYTES_PER_MINUTE`, '1000000000000'],
+      ]),
+    ),
     ...more,
   }
 }

@@ -5,7 +5,7 @@ import { mediaTypeProblem } from '../rules/media-type.ts'
 import { noRoom, readBody } from './read-body.ts'
 import { announcedBytes, type BodyPlace, createRoom, limitsFor, memoryBytes } from './room.ts'
 import type { KnownSource } from './source-cache.ts'
-import { checkHeaders, Refused, takeDelivery } from './take-delivery.ts'
+import { checkAllowance, checkHeaders, Refused, takeDelivery, TooMuch } from './take-delivery.ts'
 
 type HttpServer = Parameters<NonNullable<Service['plugin']>>[0]
 
@@ -66,10 +66,12 @@ export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
         if (source === undefined || !isWelcome(place, source, request)) throw counted(request, new Refused(404, 'unknown_token'))
         try {
           checkHeaders(source, { headers: request.headers, receivedAt: app.now() })
+          checkAllowance(app, source)
           if ((announcedBytes(request.headers) ?? 0) > place.bodyLimit) throw new AppError('too_large', 'The body is too large.')
         } catch (error) {
           // A body that nobody wants is not to be sent to its end.
           void reply.header('connection', 'close')
+          sayWhen(reply, error)
           throw counted(request, error, source)
         }
         if (app.deliveries.waiting() > limits.deliveriesWaiting) throw counted(request, noRoom(), source)
@@ -94,6 +96,7 @@ export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
             .header('x-content-type-options', 'nosniff')
             .send({ received: true, receiptId: stored.receiptId, duplicate: stored.duplicate })
         } catch (error) {
+          sayWhen(reply, error)
           throw counted(request, error, source)
         }
       },
@@ -111,6 +114,10 @@ export async function webhookDoor(scope: HttpServer, app: App): Promise<void> {
       handler: async () => undefined,
     })
   }
+}
+
+function sayWhen(reply: { header(name: string, value: string): unknown }, error: unknown): void {
+  if (error instanceof TooMuch) void reply.header('retry-after', String(error.secondsLeft))
 }
 
 /** A request that may send its body: whose it is, and where that goes. */

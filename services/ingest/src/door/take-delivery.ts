@@ -31,9 +31,25 @@ export function checkHeaders(source: KnownSource, request: { headers: WebhookHea
   if (!verdict.ok) throw new Refused(verdict.status, verdict.reason)
 }
 
+/** A refusal of what came beyond a minute's worth, with the seconds until there is more. */
+export class TooMuch extends AppError {
+  readonly secondsLeft: number
+
+  constructor(secondsLeft: number) {
+    super('too_many_requests', 'More than a minute may bring. Try again later.')
+    this.secondsLeft = secondsLeft
+  }
+}
+
+/** Throws TooMuch while the source, or its organization over all sources, has sent its minute's worth. */
+export function checkAllowance({ allowances }: Pick<App, 'allowances'>, { id, organizationId }: KnownSource): void {
+  const secondsLeft = Math.max(allowances.source.secondsLeft(id), allowances.organization.secondsLeft(organizationId))
+  if (secondsLeft > 0) throw new TooMuch(secondsLeft)
+}
+
 /**
  * Takes one delivery: verify, parse, normalise, store with others in one commit. Resolves when it is committed, and only then may the
- * sender hear 200 (reliability.md D1). Throws Refused, BodyError, or AppError `invalid` and `unavailable`; nothing is stored then.
+ * sender hear 200 (reliability.md D1). Throws Refused, TooMuch, BodyError, or AppError `invalid` and `unavailable`; nothing is stored then.
  */
 export async function takeDelivery(
   app: App,
@@ -44,6 +60,8 @@ export async function takeDelivery(
   const opened = openWebhook(adapterOf(source), { ...request, receivedAt }, source.secrets)
   if (!('body' in opened)) throw new Refused(opened.verdict.status, opened.verdict.reason)
 
+  // Again: deliveries that came in together were all let in before the first of them was paid for.
+  checkAllowance(app, source)
   const receiptId = randomUUIDv7()
   const { organizationId, provider } = source
   const bodySha256 = hash('sha256', request.rawBody, 'hex')
@@ -64,6 +82,10 @@ export async function takeDelivery(
     },
     { traceparent: currentTraceparent(), at: receivedAt },
   )
+  const body = recording === undefined ? request.rawBody : Buffer.from(JSON.stringify(recording.body))
+  // Only what is authentic is paid for: who knows an address and no secret cannot use up its owner's minute.
+  app.allowances.source.spend(source.id, Math.max(1, judgement.items.length), body.length)
+  app.allowances.organization.spend(organizationId, Math.max(1, judgement.items.length), body.length)
   try {
     return await app.deliveries.add({
       ...judgement,
@@ -72,7 +94,7 @@ export async function takeDelivery(
       sourceId: source.id,
       provider,
       headers,
-      body: recording === undefined ? request.rawBody : Buffer.from(JSON.stringify(recording.body)),
+      body,
       bodySha256,
       size: request.rawBody.length,
       receivedAt,
