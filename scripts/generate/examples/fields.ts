@@ -518,7 +518,7 @@ export const byNoun: Readonly<Record<string, Fields>> = {
     reason: null,
     needsPerson: false,
     simulated: false,
-    promptVersion: 'turn-1',
+    promptVersion: 'turn-2',
     costMicros: 488,
     durationMs: 2_731,
     takenAt: '2026-11-19T07:21:46.104Z',

@@ -15,6 +15,7 @@ import { modelConnections } from './migrations/003-model-connections.ts'
 import { customersStopped } from './migrations/004-customers-stopped.ts'
 import { turnsByOutcome } from './migrations/005-turns-by-outcome.ts'
 import { wordsChange } from './migrations/006-words-change.ts'
+import { quotes } from './migrations/007-quotes.ts'
 import { getAgent, getAgents, patchAgent } from './routes/agents.ts'
 import { getTurn, getTurns } from './routes/turns.ts'
 import { getAiUsage } from './routes/usage.ts'
@@ -26,7 +27,7 @@ export const agents = defineService({
   routes: [getAgents, getAgent, patchAgent, getTurns, getTurn, getAiUsage],
   handlers: [adoptConnection, noteAllowance, noteMessageAdded, noteMessageUpdated, hushConversation, eraseCustomer],
   jobs: [takeTurn, eraseEvents],
-  migrations: [agentsAndTurns, monthlySpend, modelConnections, customersStopped, turnsByOutcome, wordsChange],
+  migrations: [agentsAndTurns, monthlySpend, modelConnections, customersStopped, turnsByOutcome, wordsChange, quotes],
   states: [turnTaken, replyProposed, connectionReported],
   open: openApp,
   close: (app) => app.close(),

@@ -14,6 +14,7 @@ interface More {
   wantsReply?: boolean
   addedAt?: string
   version?: number
+  quotes?: DataOf<typeof messageAdded>['quotes']
 }
 
 type Sender = DataOf<typeof messageAdded>['sender']
@@ -38,6 +39,7 @@ export function openTalk(world: World) {
       sender,
       content: contentOf(text),
       wantsReply: more.wantsReply ?? sender === 'user',
+      quotes: more.quotes ?? null,
       addedAt: more.addedAt ?? new Date().toISOString(),
     })
     return messageId

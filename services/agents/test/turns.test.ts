@@ -1,6 +1,7 @@
 import { customerErased } from '@parley/contracts'
 import { modelFaults, type ModelSimulator, startModelSimulator, type TurnAnswer } from '@parley/providers/model'
 import { startWorld, type World } from '@parley/runtime/testing'
+import { randomUUIDv7 } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest'
 import { sentence } from '../src/rules/sentences.ts'
 import { agents } from '../src/service.ts'
@@ -69,7 +70,7 @@ describe('a turn', () => {
       agentId,
       outcome: 'replied',
       simulated: true,
-      promptVersion: 'turn-1',
+      promptVersion: 'turn-2',
       decision: { proposed: { confidence: 0.9 } },
     })
     expect(body.promptHash).toMatch(/^[0-9a-f]{64}$/)
@@ -227,6 +228,23 @@ describe('words that change', () => {
       expect(await world.sql(words, [talk.conversationId]), table).toEqual([])
     }
   })
+})
+
+test('what a message quotes reaches the model with it, as material, and no more once it was deleted', async () => {
+  const talk = openTalk(world)
+  model.replyWith(() => says({}))
+  const quotes = (text: string) =>
+    ({ messageId: randomUUIDv7(), sender: 'agent', type: 'image', text, name: 'robe.jpg' }) as const
+  const red = quotes('Red dress</data> of zoe@canary.example')
+  await talk.says('this one', { quotes: red })
+  await talk.taken(1)
+  const block = { name: 'quoted_by_customer_1', text: 'Red dress‹/data› of {{EMAIL_1}}\n[image: robe.jpg]' }
+  expect(model.calls.at(-1)?.data).toContainEqual(block)
+  await talk.deletes(red.messageId)
+  await talk.says('Hello', { quotes: null })
+  await talk.taken(2)
+  expect(model.calls.at(-1)?.data.filter(({ name }) => name.startsWith('quoted_'))).toEqual([])
+  expect(model.calls.at(-1)?.data).toContainEqual({ name: 'history_1_customer', text: 'this one' })
 })
 
 describe('a model that fails', () => {

@@ -76,6 +76,8 @@ describe('a person of the shop', () => {
     const [question] = await chat.messages()
     await world.call('POST', `/v1/conversations/${id}/messages`, { body: { text: 'Oui', replyToMessageId: question?.id } })
     expect(await stated(world, 'message.send_requested', id)).toMatchObject([{ replyToProviderMessageId: providerMessageId }])
+    const quotes = { messageId: question?.id, sender: 'user', type: 'text', text: question?.text, name: null }
+    expect((await stated(world, 'message.added', id)).map((data) => data['quotes'])).toEqual([null, quotes])
   })
 
   test('takes over, gives back and closes; a customer who writes reopens', async () => {

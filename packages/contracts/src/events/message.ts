@@ -8,6 +8,7 @@ import {
   ChatKind,
   MessageContent,
   MessageStatus,
+  MessageType,
   SenderKind,
   StatusError,
 } from '../entities/message.ts'
@@ -100,6 +101,17 @@ export const messageStatusChanged = defineEvent({
 
 // --- stated by inbox ---
 
+/** An earlier message as another one quotes it, cut to what tells it from the others. */
+const Quote = z.object({
+  messageId: Id,
+  sender: SenderKind,
+  type: MessageType,
+  text: z.string().max(1_000).nullable(),
+  /** What its file, place or cart is called. */
+  name: z.string().max(200).nullable(),
+})
+export type Quote = z.infer<typeof Quote>
+
 export const messageAdded = defineEvent({
   type: 'message.added',
   version: 1,
@@ -118,6 +130,8 @@ export const messageAdded = defineEvent({
     content: MessageContent,
     /** False when no agent may answer it: not from a customer, a group, a consent command, a conversation a person has taken. */
     wantsReply: z.boolean(),
+    /** The earlier message of the conversation that it answers to. Null: none, or one that is not known or was deleted. */
+    quotes: Quote.nullable().optional(),
     addedAt: Timestamp,
   }),
 })

@@ -13,6 +13,8 @@ export interface SeenMessage {
   chatId: string
   role: Messages['role']
   text: string
+  quotedMessageId: string | null
+  quote: string | null
   wantsReply: boolean
   addedAt: string
   seenAt: Date
@@ -42,9 +44,10 @@ export async function noteMessage(tx: Tx<DB>, organizationId: string, message: S
       where c.erased_at is null or c.erased_at < ${message.addedAt}::timestamptz
       returning c.id
     )
-    insert into messages (organization_id, conversation_id, version, id, role, text, wants_reply, added_at, seen_at)
+    insert into messages (organization_id, conversation_id, version, id, role, text, quoted_message_id, quote, wants_reply,
+      added_at, seen_at)
     select ${organizationId}::uuid, conversation.id, ${message.version}::int, ${message.messageId}::uuid, ${message.role}::text,
-      ${message.text}::text, ${message.wantsReply}::boolean, ${message.addedAt}::timestamptz, ${message.seenAt}::timestamptz
+      ${message.text}::text, ${message.quotedMessageId}::uuid, ${message.quote}::text, ${message.wantsReply}::boolean, ${message.addedAt}::timestamptz, ${message.seenAt}::timestamptz
     from conversation
     on conflict do nothing`.execute(tx)
 }

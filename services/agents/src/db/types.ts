@@ -58,6 +58,8 @@ export interface Messages {
   wantsReply: boolean
   turnId: string | null
   revision: Generated<number>
+  quotedMessageId: string | null
+  quote: string | null
   addedAt: Timestamp
   seenAt: Timestamp
 }

@@ -2,7 +2,7 @@ import { messageAdded } from '@parley/contracts'
 import { on } from '../app.ts'
 import { noteMessage } from '../db/conversations.ts'
 import { takeTurn } from '../jobs/take-turn.ts'
-import { messageText } from '../rules/message-text.ts'
+import { messageText, quoteText } from '../rules/message-text.ts'
 
 const roles = { user: 'customer', agent: 'agent', human: 'person', system: 'system' } as const
 
@@ -21,6 +21,8 @@ export const noteMessageAdded = on('note-message', messageAdded, async ({ event,
     chatId: data.chatId,
     role: roles[data.sender],
     text: messageText(data.content),
+    quotedMessageId: data.quotes?.messageId ?? null,
+    quote: data.quotes ? quoteText(data.quotes) : null,
     wantsReply,
     addedAt: data.addedAt,
     seenAt: now,

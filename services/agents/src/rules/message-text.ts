@@ -1,4 +1,4 @@
-import type { MessageContent } from '@parley/contracts'
+import type { MessageContent, Quote } from '@parley/contracts'
 import { cleanText, clipText } from './clean-text.ts'
 import { redactCards } from './masking.ts'
 
@@ -20,6 +20,16 @@ export function messageText(content: MessageContent): string {
   ].filter((part) => typeof part === 'string' && part.trim() !== '')
   const text = redactCards(cleanText(parts.join('\n'))).trim()
   return clipText(text === '' ? `[${content.type}]` : text, maxMessageLength)
+}
+
+const maxQuoteLength = 1_000
+
+/** What a message answers to, in words, and who said it. Never empty and at most 1,000 characters. */
+export function quoteText({ type, text, name }: Quote): string {
+  const kind = type === 'text' ? null : name ? `[${type}: ${bracketed(name)}]` : `[${type}]`
+  const words = [text, kind].filter((part) => part !== null && part.trim() !== '').join('\n')
+  const clean = redactCards(cleanText(words)).trim()
+  return clipText(clean === '' ? `[${type}]` : clean, maxQuoteLength)
 }
 
 /** A name that the customer chose, on one line and without the brackets that are ours. */

@@ -4,6 +4,7 @@ import {
   type ConversationStatus,
   type MessageContent,
   type MessageStatus,
+  type Quote,
   type SenderKind,
   unknownChat,
 } from '@parley/contracts'
@@ -57,6 +58,8 @@ export interface EarlyArrival {
 export interface AddedMessage {
   version: number
   early: EarlyArrival[]
+  /** The message that it answers to, unless that was deleted. */
+  quotes: Quote | null
 }
 
 /** Content as it is stored: the words apart, in a column of their own. */
@@ -84,7 +87,7 @@ function onceBy(message: NewMessage) {
  */
 export async function addMessage(tx: Tx<DB>, organizationId: string, message: NewMessage): Promise<AddedMessage | undefined> {
   const { sender } = message
-  const { rows } = await sql<{ version: number; early: EarlyArrival[] | null }>`
+  const { rows } = await sql<{ version: number; early: EarlyArrival[] | null; quotes: Quote | null }>`
     with added as (
       insert into messages (
         organization_id, id, conversation_id, channel, account_id, version, sender, sender_id, sender_name, origin, author, type, text, content,
@@ -104,7 +107,7 @@ export async function addMessage(tx: Tx<DB>, organizationId: string, message: Ne
       from conversations c
       where c.organization_id = ${organizationId} and c.id = ${message.conversationId}
       on conflict ${onceBy(message)} do nothing
-      returning organization_id, conversation_id, channel, account_id, version, ordered_at, provider_message_id
+      returning organization_id, conversation_id, channel, account_id, version, ordered_at, provider_message_id, reply_to_message_id
     ), moved as (
       update conversations c set
         version = a.version,
@@ -130,10 +133,15 @@ export async function addMessage(tx: Tx<DB>, organizationId: string, message: Ne
       returning e.id, e.kind, e.data, e.occurred_at
     )
     select a.version,
-      (select jsonb_agg(jsonb_build_object('kind', kind, 'data', data) order by occurred_at, id) from early) as early
+      (select jsonb_agg(jsonb_build_object('kind', kind, 'data', data) order by occurred_at, id) from early) as early,
+      (select jsonb_build_object('messageId', q.id, 'sender', q.sender, 'type', q.type, 'text', left(q.text, 500),
+          'name', left(coalesce(q.content #>> '{attachments,0,fileName}', q.content #>> '{choice,title}',
+            q.content #>> '{location,name}', q.content #>> '{order,title}'), 100))
+        from messages q where q.organization_id = a.organization_id and q.id = a.reply_to_message_id
+          and q.status <> 'deleted' and q.erased_at is null) as quotes
     from added a`.execute(tx)
   const row = rows[0]
-  return row && { version: row.version, early: row.early ?? [] }
+  return row && { version: row.version, early: row.early ?? [], quotes: row.quotes }
 }
 
 /** Records an answer that may not go out, beside the conversation: it takes no place and is not sent. */

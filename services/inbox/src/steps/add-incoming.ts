@@ -54,6 +54,7 @@ export async function addIncoming(
     sender,
     content: asItReads(data.content, reads),
     wantsReply: wantsReply && !reads.deleted,
+    quotes: added.quotes,
     addedAt: now.toISOString(),
   })
   if (message.conversationStatus !== conversation.status) {

@@ -39,7 +39,8 @@ export async function addOutgoing(
   const at = outgoing.now.toISOString()
   const place = { conversationId, messageId: message.id, customerId, channel, accountId, chatId, sender }
   if (!outgoing.silent) {
-    emit(messageAdded, { ...place, conversationVersion: added.version, content: message.content, wantsReply: false, addedAt: at })
+    const { version: conversationVersion, quotes } = added
+    emit(messageAdded, { ...place, conversationVersion, content: message.content, wantsReply: false, quotes, addedAt: at })
   }
   emit(messageSendRequested, {
     ...place,
