@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import type { Line } from './bus-line.ts'
 import { apiOf, type BusLogin } from './bus-login.ts'
 import { inboxOf, streamOf } from './bus-permissions.ts'
-import { describe } from './errors.ts'
+import { BrokerAway, describe } from './errors.ts'
 import type { Logger } from './log.ts'
 
 export interface LaneMessage {
@@ -35,6 +35,8 @@ export interface LaneReader {
   pending(): number
   /** Asks the broker: everything in the stream for this lane has been given. */
   caughtUp(): Promise<boolean>
+  /** Asks the broker what it has yet to give; `given`: the place in the stream of the last event that came. */
+  place(): Promise<{ pending: number; given: number }>
 }
 
 /** What a lane is read from. */
@@ -181,6 +183,13 @@ export function readLane({ nc, line, jsm, login, root, log, readers }: LaneSourc
       if (consumer === undefined || opening) return false
       const info = await jsm.consumers.info(stream, consumer)
       return info.num_pending === 0 && info.delivered.consumer_seq === delivered
+    },
+    async place() {
+      if (consumer === undefined || opening) throw new BrokerAway('This lane is being opened.')
+      const name = consumer
+      const info = await line.unlessLost(() => jsm.consumers.info(stream, name))
+      // The broker's own place is beyond events that are none of this lane's, where no position of ours will ever be.
+      return { pending: info.num_pending + Math.max(0, info.delivered.consumer_seq - delivered), given: position }
     },
     async stop() {
       stopped = true

@@ -19,6 +19,8 @@ export interface Bus extends Asks {
   connected(): boolean
   /** Makes the stream if it is missing; resolves with the moment of its creation, its identity: a new one means a lost one. */
   ensureStream(): Promise<string>
+  /** Asks the broker how far the stream is, and whether it has room for what comes next. */
+  streamState(): Promise<{ lastSequence: number; takesMore: boolean }>
   /** Calls `listener` when the stream may have become another one: somebody made it anew, or the broker was away. */
   onStreamDoubt(listener: () => void): () => void
   publish: Publish
@@ -43,6 +45,8 @@ export interface BusOptions {
 }
 
 const oldestServer = '2.10.0'
+/** A broker takes a mebibyte at once unless it is told otherwise. */
+const largestEvent = 1024 ** 2
 
 /** Connects, for ever patient once connected (reliability.md finding 7, D19). Rejects at the first try only. */
 export async function openBus(options: BusOptions): Promise<Bus> {
@@ -87,6 +91,14 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     counters: openCounters(nc, line, jsm, root, upkeep.ensureCounters),
     connected: () => !nc.isClosed() && nc.getServer() !== '' && line.isUp(),
     ensureStream,
+    async streamState() {
+      const { state, config } = await line.unlessLost(() => jsm.streams.info(stream))
+      const room = config.max_bytes - state.bytes
+      return {
+        lastSequence: state.last_seq,
+        takesMore: config.max_bytes <= 0 || room >= Math.min(largestEvent, config.max_bytes / 8),
+      }
+    },
     onStreamDoubt(listener) {
       doubters.add(listener)
       return () => doubters.delete(listener)

@@ -3,6 +3,7 @@ import { crashPoint } from './crash.ts'
 import type { Database, Session } from './db.ts'
 import { parkEvent, recordPoison } from './dead-letters.ts'
 import { classify, describe, isOurTrouble } from './errors.ts'
+import { type Hearing, startHearing } from './lane-hearing.ts'
 import type { JobInserter } from './job-insert.ts'
 import { type HeldLane, LanesLost, startLeases } from './leases.ts'
 import { type LaneItem, readItem } from './lane-item.ts'
@@ -21,6 +22,8 @@ export interface Consumer {
   held(): number[]
   /** Everything that the stream holds for this service's held lanes has been handled, and nothing is put aside for another try. */
   idle(): Promise<boolean>
+  /** How current what this service has heard is, lane by lane. */
+  readonly hearing: Pick<Hearing, 'ago' | 'look'>
   /** Tries what was put aside now rather than at its time. */
   retryNow(): void
   stop(): Promise<void>
@@ -36,6 +39,8 @@ export interface ConsumerOptions {
   bus: Bus
   app: unknown
   inserter: JobInserter
+  /** Handlers whose events put aside keep a lane from counting as heard. */
+  vital: readonly string[]
   /** See Service. */
   gatherMs: number
   log: Logger
@@ -89,6 +94,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     },
   })
   const leases = startLeases({ ...options, types, parkedOf: parked.of, onMessage: gather })
+  const hearing = startHearing({ ...options, held: leases.held })
   const stopGauges = gauges(serviceName, leases.held, parked.count)
 
   /** Starts groups, now or when what comes meanwhile has had its time to join them. */
@@ -362,6 +368,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
 
   return {
     held: () => [...leases.held.keys()],
+    hearing,
     retryNow: () => parked.retryNow(),
     async idle() {
       if (groups + troubled > 0 || !parked.empty()) return false
@@ -375,6 +382,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     async stop() {
       stopping = true
       clearTimeout(gathering)
+      await hearing.stop()
       await parked.stop()
       await leases.stop()
       while (groups + troubled > 0) await new Promise((resolve) => setTimeout(resolve, 5))

@@ -116,7 +116,12 @@ export async function openService(service: AnyService, settings: unknown, shared
     transaction: (organizationId, work) => database.transaction(organizationId, work),
     wake: () => news.tell(true, new Map()),
   }
-  const identity = openIdentity({ serviceName: service.name, guards: shared.guards, database, bus, log, now: clock.now })
+  // Before the lanes are there, nothing has been heard.
+  const hearing = {
+    ago: (lane: number) => consumer?.hearing.ago(lane) ?? Number.POSITIVE_INFINITY,
+    look: async () => consumer?.hearing.look(),
+  }
+  const identity = openIdentity({ serviceName: service.name, guards: shared.guards, database, hearing, bus, log, now: clock.now })
   const stopAnswers: (() => void)[] = []
   const context: OpenContext<never, unknown> = {
     config: settings,
@@ -137,6 +142,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     ...loops,
     replicaId: shared.replicaId,
     handlers: [...service.handlers, ...identity.handlers] as never,
+    vital: identity.handlers.map((handler) => handler.name),
     gatherMs: service.gatherMs,
     system,
     bus,

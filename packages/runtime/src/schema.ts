@@ -8,7 +8,7 @@ import { organizationTables } from './identity/organization-tables.ts'
 import { closedOrganizationsPolicy, heldJobs } from './held-tables.ts'
 import { idempotencyPolicies, idempotencyTables } from './idempotency-tables.ts'
 import { identityTables, keyMakers } from './identity/tables.ts'
-import { chainsByIndex, handledFor, outboxUpkeep, parkedInOrder } from './spine-tables.ts'
+import { chainsByIndex, handledFor, lanesHeard, outboxUpkeep, parkedInOrder } from './spine-tables.ts'
 import type { Job, Migration, Service } from './types.ts'
 
 /** Postgres schema of a service: its name, '-' as '_'. */
@@ -238,6 +238,7 @@ export function migrationsOf(service: Service<never, never, never>): Migration[]
     inSchema(outboxUpkeep),
     chainsByIndex,
     handledFor,
+    lanesHeard,
   ]
   return [runtime, ...later, ...service.migrations]
 }

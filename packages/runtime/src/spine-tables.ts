@@ -76,3 +76,9 @@ export const chainsByIndex: Migration = {
     create index dead_letters_chain on dead_letters (organization_id, correlation_id) where correlation_id is not null;
   `,
 }
+
+/** Since when a lane has heard everything, told by whoever holds it to those that do not. */
+export const lanesHeard: Migration = {
+  name: '000-runtime-lanes-heard',
+  up: 'alter table lane_leases add column heard_at timestamptz',
+}

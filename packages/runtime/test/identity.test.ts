@@ -10,9 +10,12 @@ import {
   signingKeyChanged,
 } from '@parley/contracts'
 import type { KeyRecord, Membership, OrganizationRecord, Role } from '@parley/contracts'
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
+import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { SignJWT } from 'jose'
 import { createHmac, randomUUIDv7 } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import pg from 'pg'
 import { checksumOf } from '../src/key-text.ts'
 import type { Running } from '../src/start.ts'
 import { startWorld, type World } from '../src/testing/index.ts'
@@ -549,6 +552,84 @@ describe('while accounts is away', () => {
       .setExpirationTime('5m')
       .sign(Buffer.from(known.x))
     expect(await ask(forged)).toMatchObject({ status: 401, body: refused })
+  })
+})
+
+describe('while the stream brings nothing', () => {
+  let apart: World
+  let broker: NatsConnection
+  let streams: JetStreamManager
+  beforeAll(async () => {
+    apart = await startWorld({ services: [registry, desk], postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl') })
+    broker = await connect({ servers: inject('natsUrl') })
+    streams = await jetstreamManager(broker)
+  })
+  afterAll(async () => {
+    await apart?.stop()
+    await broker?.close()
+  })
+  const knowing = () => apart.running.services.find(({ name }) => name === 'registry')?.app as RegistryApp
+  const stream = () => apart.running.bus.stream
+  const ask = async (credential: string) => (await call(credential, '/v1/desk', apart.running.url)).status
+
+  /** Two keys, a member and their session, all known by events. */
+  async function heard() {
+    const member: Membership = { userId: randomUUIDv7(), role: 'viewer', permissions: [], status: 'active', revision: 1 }
+    const organizationId = randomUUIDv7()
+    const kept = createTestKey(organizationId)
+    const revoked = createTestKey(organizationId)
+    const signer = await createSigner(member.userId, organizationId)
+    const sessionId = randomUUIDv7()
+    const app = knowing()
+    app.members.set(`${organizationId} ${member.userId}`, member)
+    for (const { record } of [kept, revoked]) app.keys.set(record.keyId, record)
+    app.signingKeys.push({ kid: signer.kid, x: signer.x, trustedUntil: null })
+    const token = await signer.sign({ sid: sessionId })
+    const [owner, other] = [await signer.sign(), kept.key]
+    expect(await Promise.all([token, owner, other, revoked.key].map(ask))).toEqual([200, 200, 200, 200])
+    return { organizationId, member, sessionId, token, owner, kept: other, revoked, app }
+  }
+  type Heard = Awaited<ReturnType<typeof heard>>
+
+  /** What accounts writes down and says, in a stream that lets nobody hear it. */
+  async function undo({ app, revoked, sessionId }: Heard): Promise<void> {
+    app.keys.set(revoked.record.keyId, { ...revoked.record, status: 'revoked', revision: 2 })
+    app.endedSessions.add(sessionId)
+  }
+  async function isUndone({ token, owner, kept, revoked }: Heard): Promise<void> {
+    await within5s(async () => (await ask(revoked.key)) === 401 && (await ask(token)) === 401)
+    // Others are not concerned.
+    expect(await Promise.all([owner, kept].map(ask))).toEqual([200, 200])
+  }
+
+  test('because it is full, a revoked key and an ended session are out within 5 s', async () => {
+    const before = await heard()
+    await apart.settle()
+    const { config, state } = await streams.streams.info(stream())
+    await streams.streams.update(stream(), { ...config, max_bytes: Math.max(1, state.bytes) })
+    await undo(before)
+    await isUndone(before)
+    await streams.streams.update(stream(), config)
+  })
+
+  test('because a service cannot handle what it hears, a revoked key and an ended session are out within 5 s', async () => {
+    const before = await heard()
+    await apart.settle()
+    const lock = new pg.Client({ connectionString: apart.adminUrl })
+    await lock.connect()
+    await lock.query('begin; lock table desk.handled in share mode')
+    await apart.state('registry', keyChanged, { ...before.revoked.record, status: 'revoked', revision: 2 }, before)
+    const forgetAfter = new Date(Date.now() + 600_000).toISOString()
+    const { sessionId, member } = before
+    await apart.state(
+      'registry',
+      sessionRevoked,
+      { sessionId, userId: member.userId, forgetAfter },
+      { organizationId: installationId },
+    )
+    await undo(before)
+    await isUndone(before).finally(() => lock.end())
+    await apart.settle()
   })
 })
 

@@ -9,6 +9,7 @@ import {
   askMember,
   askOrganization,
   askOutside,
+  askSession,
   askSigningKeys,
   createKeySecret,
   createOrganizationKeyId,
@@ -24,6 +25,8 @@ export interface RegistryApp {
   keys: Map<string, KeyRecord>
   signingKeys: { kid: string; x: string; trustedUntil: string | null }[]
   outside: Map<string, { userId: string; memberOf: string | null; hasSecondFactor?: boolean }>
+  /** Sessions that ended; all others go on. */
+  endedSessions: Set<string>
   used: z.infer<typeof askKeysUsed.question>['uses']
   asked: string[]
 }
@@ -62,6 +65,7 @@ export const registry = defineService<RegistryApp, never, object>({
       keys: new Map(),
       signingKeys: [],
       outside: new Map(),
+      endedSessions: new Set(),
       used: [],
       asked: [],
     }
@@ -81,6 +85,10 @@ export const registry = defineService<RegistryApp, never, object>({
     answer(askSigningKeys.topic, askSigningKeys.question, async () => {
       app.asked.push('signing-keys')
       return app.signingKeys
+    })
+    answer(askSession.topic, askSession.question, async ({ sessionId }) => {
+      app.asked.push(`session ${sessionId}`)
+      return { isEnded: app.endedSessions.has(sessionId) }
     })
     answer(askOutside.topic, askOutside.question, async ({ issuer, subject, email }) => {
       app.asked.push(`outside ${subject}`)

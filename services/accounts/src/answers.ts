@@ -5,6 +5,7 @@ import {
   askMember,
   askOrganization,
   askOutside,
+  askSession,
   askSigningKeys,
   type OpenContext,
   type ServiceDatabase,
@@ -17,6 +18,7 @@ import { addKeyUses, findActivePerson } from './db/identity-answers.ts'
 import { findMember, membershipOf } from './db/members.ts'
 import { findOrganization, recordOf as organizationRecordOf } from './db/organizations.ts'
 import { findOutsideUser, linkOutsideIdentity } from './db/outside-identities.ts'
+import { findSession } from './db/sessions.ts'
 import { trustedSigningKeys } from './db/signing-keys.ts'
 import type { DB } from './db/types.ts'
 import { findUserByEmail } from './db/users.ts'
@@ -48,6 +50,11 @@ export function answerIdentity({ answer, database, now }: AnswersOptions): void 
   answer(askKey.topic, askKey.question, async ({ organizationId, keyId }) => {
     const key = await database.read(organizationId, (tx) => findKey(tx, organizationId, keyId))
     return key && recordOf(key)
+  })
+  answer(askSession.topic, askSession.question, async ({ sessionId }) => {
+    const session = await database.read(installationId, (tx) => findSession(tx, sessionId))
+    // One that is not there was taken away long after its last token expired.
+    return { isEnded: session !== undefined && session.endedAt !== null }
   })
   answer(askSigningKeys.topic, askSigningKeys.question, async () => {
     const keys = await database.read(installationId, (tx) => trustedSigningKeys(tx, now()))

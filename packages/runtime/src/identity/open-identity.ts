@@ -1,6 +1,7 @@
 import type { StoredKey } from '../auth.ts'
 import type { Bus } from '../bus.ts'
 import type { Database } from '../db.ts'
+import type { Hearing } from '../lane-hearing.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticate, Handler } from '../types.ts'
 import { createAuthenticator } from './authenticate.ts'
@@ -44,6 +45,7 @@ export function openIdentity(options: {
   serviceName: string
   guards: Guards
   database: Database<never>
+  hearing: Pick<Hearing, 'ago' | 'look'>
   bus: Bus
   log: Logger
   now(): number
@@ -51,8 +53,8 @@ export function openIdentity(options: {
   handlers: readonly Handler<unknown, never, never>[]
   authenticate: Authenticate
 } {
-  const { serviceName, guards, database, bus, log, now } = options
-  const directory = openDirectory({ database, bus })
+  const { serviceName, guards, database, hearing, bus, log, now } = options
+  const directory = openDirectory({ database, hearing, bus })
   return {
     handlers: identityHandlers(serviceName, directory.changed),
     authenticate: createAuthenticator({ ...guards, directory, log, now }),
