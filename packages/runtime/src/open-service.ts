@@ -7,6 +7,7 @@ import { type Consumer, startConsumer } from './consumer.ts'
 import { type Database, openDatabase } from './db.ts'
 import { describe } from './errors.ts'
 import { openIdentity, type Guards } from './identity/open-identity.ts'
+import { proveOutside } from './identity/outside.ts'
 import { forgetStatement } from './identity/projection.ts'
 import { createIdempotency, type Idempotency } from './idempotency.ts'
 import { releaseForgotten } from './held-jobs.ts'
@@ -131,6 +132,7 @@ export async function openService(service: AnyService, settings: unknown, shared
     ask: bus.ask,
     answer: (topic, question, reply) => void stopAnswers.push(bus.answer(topic, question, reply)),
     eraseEvents: (organizationId, keys) => eraseEvents(service, { database, bus }, organizationId, keys),
+    proveOutside: proveOutside(shared.guards.outside, clock.now),
     now: () => new Date(clock.now()),
   }
   const app: unknown = await service.open(context as never)

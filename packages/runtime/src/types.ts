@@ -13,6 +13,7 @@ import type { z } from 'zod'
 import type { RecordRead } from './audit-reads.ts'
 import type { Asks } from './bus-asks.ts'
 import type { Session } from './db.ts'
+import type { ProveOutside } from './identity/outside.ts'
 import type { Logger } from './log.ts'
 import type { ObjectStore } from './object-store.ts'
 import type { Refusals } from './refusals.ts'
@@ -268,6 +269,8 @@ export interface OpenContext<DB, Config> {
    * how many went; safe to repeat.
    */
   eraseEvents(organizationId: string, keys: readonly string[]): Promise<{ outbox: number; stream: number }>
+  /** Whom a token of an issuer that the operator trusts is of. Throws TokenRefused, or `unavailable` without that issuer's keys. */
+  proveOutside: ProveOutside
   now(): Date
 }
 

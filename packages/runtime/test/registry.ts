@@ -58,7 +58,7 @@ export const registry = defineService<RegistryApp, never, object>({
   config: settings,
   routes: [whoAmI, openHours],
   migrations: [],
-  async open({ answer }) {
+  async open({ answer, proveOutside }) {
     const app: RegistryApp = {
       organizations: new Map(),
       members: new Map(),
@@ -90,7 +90,8 @@ export const registry = defineService<RegistryApp, never, object>({
       app.asked.push(`session ${sessionId}`)
       return { isEnded: app.endedSessions.has(sessionId) }
     })
-    answer(askOutside.topic, askOutside.question, async ({ issuer, subject, email }) => {
+    answer(askOutside.topic, askOutside.question, async ({ token }) => {
+      const { issuer, subject, email } = await proveOutside(token)
       app.asked.push(`outside ${subject}`)
       return app.outside.get(`${issuer} ${subject}`) ?? (email === null ? undefined : app.outside.get(email))
     })

@@ -8,7 +8,9 @@ import {
   askSession,
   askSigningKeys,
   type OpenContext,
+  type ProveOutside,
   type ServiceDatabase,
+  TokenRefused,
   type Tx,
 } from '@parley/runtime'
 import { randomUUIDv7 } from 'node:crypto'
@@ -31,6 +33,7 @@ type KeyUse = z.infer<typeof askKeysUsed.question>['uses'][number]
 interface AnswersOptions {
   answer: OpenContext<DB, unknown>['answer']
   database: ServiceDatabase<DB>
+  proveOutside: ProveOutside
   now(): Date
 }
 
@@ -38,7 +41,7 @@ interface AnswersOptions {
  * What other services ask when they meet somebody they have not heard of; once told, they know it by themselves. Anybody on the bus may
  * ask, so nothing secret is in the answers: hashes of 256 random bits and public keys.
  */
-export function answerIdentity({ answer, database, now }: AnswersOptions): void {
+export function answerIdentity({ answer, database, proveOutside, now }: AnswersOptions): void {
   answer(askOrganization.topic, askOrganization.question, async ({ organizationId }) => {
     const organization = await database.read(organizationId, (tx) => findOrganization(tx, organizationId))
     return organization && organizationRecordOf(organization)
@@ -71,7 +74,10 @@ export function answerIdentity({ answer, database, now }: AnswersOptions): void 
     // Whoever reports says it again: what was counted is known by its id.
     if (failures.length > 0) throw failures[0]
   })
-  answer(askOutside.topic, askOutside.question, (identity) => findOutsidePerson(database, identity))
+  answer(askOutside.topic, askOutside.question, async ({ token }) => {
+    const identity = await proveOutside(token).catch(nobodyIfRefused)
+    return identity && findOutsidePerson(database, identity)
+  })
 }
 
 /** Calls belong to the month of the last of them: a report spans a minute. */
@@ -83,6 +89,11 @@ async function countKeyUses(tx: Tx<DB>, organizationId: string, uses: readonly K
     month: chargedMonth(new Date(use.lastUsedAt), now, settings?.timezone ?? 'UTC', settings?.closedThrough ?? null),
   }))
   await addKeyUses(tx, organizationId, counted)
+}
+
+/** A token that says nothing names nobody; that an issuer's keys cannot be had is no such verdict. */
+function nobodyIfRefused(error: unknown): undefined {
+  if (!(error instanceof TokenRefused)) throw error
 }
 
 interface OutsideIdentity {

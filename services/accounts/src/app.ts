@@ -74,7 +74,14 @@ export interface App {
   now(): Date
 }
 
-export async function openApp({ config, database, now, answer, log }: OpenContext<DB, AccountsConfig>): Promise<App> {
+export async function openApp({
+  config,
+  database,
+  now,
+  answer,
+  proveOutside,
+  log,
+}: OpenContext<DB, AccountsConfig>): Promise<App> {
   const keys = openSealingKeys(config.PARLEY_SECRET_KEY, config.PARLEY_SECRET_KEY_PREVIOUS)
   await database.commit({ organizationId: installationId }, async (tx, tools) => {
     await keepSigningKeys(tx, tools, keys, now())
@@ -82,7 +89,7 @@ export async function openApp({ config, database, now, answer, log }: OpenContex
     for (const table of sealedTables) tools.later(resealTextsRef, { table, after: null })
     tools.later(forgetOldSignInsRef, {}, { key: 'installation' })
   })
-  answerIdentity({ answer, database, now })
+  answerIdentity({ answer, database, proveOutside, now })
   const breachedPasswordsUrl = config.ACCOUNTS_BREACHED_PASSWORDS_URL
   return {
     config,

@@ -1,21 +1,46 @@
 import { askKey, askKeysUsed, askMember, askOutside, askSigningKeys } from '@parley/runtime'
 import type { World } from '@parley/runtime/testing'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { randomUUIDv7 } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { type OrganizationWorld, type Person, startOrganizationWorld } from './organization-world.ts'
 
+const audience = 'parley'
+const issuer = 'https://issuer.example/'
+/** One whose addresses link nobody. */
+const aloof = 'https://aloof.example/'
+let issuerKey: Awaited<ReturnType<typeof generateKeyPair>>['privateKey']
+let jwks: Server
 let world: World
 let people: OrganizationWorld
 let organizationId: string
 let owner: Person
 
 beforeAll(async () => {
-  people = await startOrganizationWorld({ postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl') })
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
+  issuerKey = privateKey
+  const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' }] })
+  jwks = createServer((_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(keys))
+  await new Promise<void>((resolve) => jwks.listen(0, '127.0.0.1', resolve))
+  const jwksUri = `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`
+  const known = { audience, jwksUri, algorithms: ['ES256'] }
+  people = await startOrganizationWorld(
+    { postgresUrl: inject('postgresUrl'), natsUrl: inject('natsUrl') },
+    {
+      PARLEY_OIDC_ISSUERS: JSON.stringify([
+        { issuer, linkByEmail: true, ...known },
+        { issuer: aloof, ...known },
+      ]),
+    },
+  )
   world = people.world
   ;({ organizationId, owner } = await people.organization())
 })
 afterAll(async () => {
   await world?.stop()
+  jwks?.close()
 })
 
 const ask: World['running']['bus']['ask'] = (...question) => world.running.bus.ask(...question)
@@ -106,9 +131,37 @@ describe('the use of keys', () => {
 })
 
 describe('somebody of another issuer', () => {
-  const issuer = 'https://issuer.example/'
-  const who = (subject: string, email: string | null = null) =>
-    ask(askOutside.topic, { issuer, subject, email }, askOutside.reply)
+  const tokenOf = (claims: Record<string, unknown>, key = issuerKey) =>
+    new SignJWT({ iss: issuer, aud: audience, ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+      .setIssuedAt()
+      .setExpirationTime(claims['exp'] === undefined ? '5m' : Number(claims['exp']))
+      .sign(key)
+  const whose = (token: string) => ask(askOutside.topic, { token }, askOutside.reply)
+  const who = async (sub: string, email: string | null = null) =>
+    whose(await tokenOf(email === null ? { sub } : { sub, email, email_verified: true }))
+
+  test('is named by the issuer’s signature and by nothing that a service says', async () => {
+    const email = owner.email
+    const { privateKey } = await generateKeyPair('ES256')
+    const mine = { sub: '9', email, email_verified: true }
+    for (const token of [
+      await tokenOf(mine, privateKey),
+      await tokenOf({ ...mine, iss: 'https://unknown.example/' }),
+      await tokenOf({ ...mine, aud: 'another' }),
+      await tokenOf({ ...mine, exp: Math.floor(Date.now() / 1000) - 600 }),
+      await tokenOf({ ...mine, email_verified: false }),
+      // Of an issuer whose addresses the operator does not go by.
+      await tokenOf({ ...mine, iss: aloof }),
+      owner.token,
+      'no.token.atall',
+    ])
+      expect(await whose(token)).toBeNull()
+    await expect(ask(askOutside.topic, { issuer, subject: '9', email }, askOutside.reply)).rejects.toMatchObject({
+      code: 'unavailable',
+    })
+    expect(await world.sql(`select 1 from accounts.outside_identities where subject = '9'`)).toEqual([])
+  })
 
   test('is nobody here until they are somebody', async () => {
     expect(await who('1')).toBeNull()

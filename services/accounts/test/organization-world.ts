@@ -14,11 +14,11 @@ export interface Person {
 }
 
 /** A world with accounts alone, where each call comes from an address of its own: the door counts public ones by address. */
-export async function startOrganizationWorld(urls: { postgresUrl: string; natsUrl: string }) {
+export async function startOrganizationWorld(urls: { postgresUrl: string; natsUrl: string }, more: Record<string, string> = {}) {
   const world = await startWorld({
     services: [accounts],
     ...urls,
-    environment: { TRUST_PROXY: '127.0.0.1/32', ACCOUNTS_DEV_MAIL: 'true' },
+    environment: { TRUST_PROXY: '127.0.0.1/32', ACCOUNTS_DEV_MAIL: 'true', ...more },
   })
   return { world, ...openPeople(world) }
 }

@@ -1,5 +1,4 @@
 import { installationId, type KeyRecord, type Membership, permissionsOf, type Permission, type Scope } from '@parley/contracts'
-import { decodeJwt } from 'jose'
 import { anonymous, opens, opensNow, permissionsIn, readKey, type StoredKey } from '../auth.ts'
 import { AppError, describe } from '../errors.ts'
 import type { Logger } from '../log.ts'
@@ -7,7 +6,7 @@ import { parseOrganizationKeyId } from '../organization-key.ts'
 import type { Authenticate, Caller } from '../types.ts'
 import type { Directory } from './directory.ts'
 import type { Limiter } from './limiter.ts'
-import type { OutsideIssuers } from './outside.ts'
+import { issuerIn, type OutsideIssuers } from './outside.ts'
 import type { OrganizationStanding } from './projection.ts'
 import { rateLimitHeaders } from './quota.ts'
 import { readHeader, TokenRefused, verifyAccessToken } from './token.ts'
@@ -118,7 +117,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
         log.debug({ err: describe(error) }, 'a token was refused')
         throw nobody()
       })
-    const [person, isTrusted] = await Promise.all([userOf(verified), mayStillBeUsed(verified)])
+    const [person, isTrusted] = await Promise.all([userOf(verified, token), mayStillBeUsed(verified)])
     if (!isTrusted || person === undefined) throw nobody()
     // Who has a second factor here is not let in beside it by an issuer that asks for one.
     if (person.hasSecondFactor === true && !verified.secondFactor) throw secondFactorNeededThere()
@@ -179,10 +178,11 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
   }
 
   /** The person, and their organization where the token names none. */
-  async function userOf({
-    subject,
-  }: VerifiedToken): Promise<{ userId: string; memberOf: string | null; hasSecondFactor?: boolean | undefined } | undefined> {
-    return 'userId' in subject ? { userId: subject.userId, memberOf: null } : options.outside.userOf(subject)
+  async function userOf(
+    { subject }: VerifiedToken,
+    token: string,
+  ): Promise<{ userId: string; memberOf: string | null; hasSecondFactor?: boolean | undefined } | undefined> {
+    return 'userId' in subject ? { userId: subject.userId, memberOf: null } : options.outside.userOf(subject, token)
   }
 
   async function mayStillBeUsed({ kid, sessionId }: VerifiedToken): Promise<boolean> {
@@ -192,14 +192,6 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
     ])
     const isTrusted = key === null || (key !== undefined && (key.trustedUntil === null || Date.parse(key.trustedUntil) > now()))
     return isTrusted && !isRevoked
-  }
-}
-
-function issuerIn(token: string): string {
-  try {
-    return decodeJwt(token).iss ?? ''
-  } catch (error) {
-    throw new TokenRefused('no claims', { cause: error })
   }
 }
 

@@ -1,5 +1,5 @@
 import { EmailAddress, Permission } from '@parley/contracts'
-import { createRemoteJWKSet, customFetch, type JWTPayload, type RemoteJWKSet } from 'jose'
+import { createRemoteJWKSet, customFetch, decodeJwt, type JWTPayload, type RemoteJWKSet } from 'jose'
 import { z } from 'zod'
 import type { Asks } from '../bus-asks.ts'
 import { AppError } from '../errors.ts'
@@ -43,14 +43,10 @@ export const OutsideIssuer = z.strictObject({
 })
 export type OutsideIssuer = z.infer<typeof OutsideIssuer>
 
-/** Answered by accounts: whose identity at another issuer this is. */
+/** Answered by accounts, which believes the token and not who sends it: whose identity at another issuer this is. */
 export const askOutside = {
   topic: 'identity.outside',
-  question: z.object({
-    issuer: z.string().max(512),
-    subject: z.string().min(1).max(256),
-    email: EmailAddress.nullable(),
-  }),
+  question: z.object({ token: z.string().min(1).max(8192) }),
   reply: z
     .object({
       userId: z.uuid(),
@@ -65,7 +61,27 @@ type Person = NonNullable<z.infer<typeof askOutside.reply>>
 export interface OutsideIssuers {
   /** Throws TokenRefused, or AppError unavailable while the issuer's keys cannot be had. */
   verify(token: string, issuer: string, nowMs: number): Promise<VerifiedToken>
-  userOf(subject: OutsideSubject): Promise<Person | undefined>
+  /** Whose token this is, which was verified before. */
+  userOf(subject: OutsideSubject, token: string): Promise<Person | undefined>
+}
+
+/** Whom an outside issuer's token is of, said by its signature. Throws as `verify` does. */
+export type ProveOutside = (token: string) => Promise<OutsideSubject>
+
+export function proveOutside(issuers: Pick<OutsideIssuers, 'verify'>, now: () => number): ProveOutside {
+  return async (token) => {
+    const { subject } = await issuers.verify(token, issuerIn(token), now())
+    if ('userId' in subject) throw new TokenRefused('it is no outside issuer’s')
+    return subject
+  }
+}
+
+export function issuerIn(token: string): string {
+  try {
+    return decodeJwt(token).iss ?? ''
+  } catch (error) {
+    throw new TokenRefused('no claims', { cause: error })
+  }
 }
 
 const fetchTimeoutMs = 5_000
@@ -110,12 +126,12 @@ export function openOutsideIssuers(issuers: readonly OutsideIssuer[], bus: Asks)
         expiresAtMs: (payload.exp ?? 0) * 1000,
       }
     },
-    async userOf({ issuer, subject, email }) {
+    async userOf({ issuer, subject }, token) {
       const name = `${issuer} ${subject}`
       const known = people.get(name)
       if (known && known.until > performance.now()) return known.person
       try {
-        const person = (await bus.ask(askOutside.topic, { issuer, subject, email }, askOutside.reply)) ?? undefined
+        const person = (await bus.ask(askOutside.topic, { token }, askOutside.reply)) ?? undefined
         people.delete(name)
         if (people.size >= mostKnown) people.delete(people.keys().next().value as string)
         people.set(name, { person, until: performance.now() + (person ? knownMs : unknownMs) })
