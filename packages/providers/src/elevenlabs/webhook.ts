@@ -1,5 +1,6 @@
 import { externalId, type Fields, fields, isFields, text, word } from '../webhook/fields.ts'
 import { contentHash, dedupeKey, onlyUnrecognised, unrecognised, unused } from '../webhook/items.ts'
+import { providerLimits } from '../webhook/limits.ts'
 import { accepted, refused } from '../webhook/signature.ts'
 import type { Normalised, NormalisedItem, NormaliseInput, Verdict, WebhookAdapter, WebhookSecrets } from '../webhook/types.ts'
 import { callEndedItem, callFailedItem, callRecordedItem, type ElevenLabsDelivery, transcriptItems } from './webhook-calls.ts'
@@ -13,7 +14,7 @@ import { checkSignatureHeader, verifySignature } from './webhook-signature.ts'
 export const elevenlabsWebhook: WebhookAdapter = {
   provider: 'elevenlabs',
   // A turn of a call takes about thirty keys with its metrics, and an hour's call has hundreds of turns.
-  limits: { maxKeys: 100_000 },
+  limits: { ...providerLimits, maxKeys: 100_000 },
   checkHeaders: checkSignatureHeader,
   verify: verifySignature,
   checkAccount,

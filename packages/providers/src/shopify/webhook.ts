@@ -1,5 +1,6 @@
 import { externalId, fields, fitsSubject, isFields, isoToUtc, text } from '../webhook/fields.ts'
 import { onlyUnrecognised } from '../webhook/items.ts'
+import { providerLimits } from '../webhook/limits.ts'
 import { accepted, bytesOfBase64, isSignedBy, refused, singleHeader } from '../webhook/signature.ts'
 import type {
   Normalised,
@@ -22,7 +23,7 @@ import { readerOf } from './webhook-topics.ts'
 export const shopifyWebhook: WebhookAdapter = {
   provider: 'shopify',
   // An order line takes about a hundred keys with its price sets, and orders have hundreds of lines.
-  limits: { maxKeys: 150_000 },
+  limits: { ...providerLimits, maxKeys: 150_000 },
   checkHeaders,
   verify,
   checkAccount,

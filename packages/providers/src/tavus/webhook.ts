@@ -1,5 +1,6 @@
 import { externalId, type Fields, fields, fitsSubject, isoToUtc, text } from '../webhook/fields.ts'
 import { contentHash, dedupeKey, onlyUnrecognised, unrecognised, unused } from '../webhook/items.ts'
+import { providerLimits } from '../webhook/limits.ts'
 import { accepted, checkStaticHeader, refused } from '../webhook/signature.ts'
 import type {
   Normalised,
@@ -18,7 +19,7 @@ import { endedItem, recordedItem, startedItem, type TavusDelivery, transcriptIte
  */
 export const tavusWebhook: WebhookAdapter = {
   provider: 'tavus',
-  limits: { maxKeys: 50_000 },
+  limits: { ...providerLimits, maxKeys: 50_000 },
   checkHeaders: verify,
   verify,
   checkAccount,

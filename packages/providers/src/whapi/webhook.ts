@@ -1,6 +1,7 @@
 import { channelStatusChanged } from '@parley/contracts'
 import { externalId, type Fields, fields, fitsSubject, isFields, list, text } from '../webhook/fields.ts'
 import { dedupeKey, emitted, onlyUnrecognised, told, unrecognised, unused } from '../webhook/items.ts'
+import { providerLimits } from '../webhook/limits.ts'
 import { accepted, checkStaticHeader, refused } from '../webhook/signature.ts'
 import type {
   Normalised,
@@ -22,7 +23,7 @@ import { messageStatus } from './webhook-statuses.ts'
  */
 export const whapiWebhook: WebhookAdapter = {
   provider: 'whapi',
-  limits: {},
+  limits: providerLimits,
   checkHeaders: verify,
   verify,
   checkAccount,

@@ -6,14 +6,16 @@ import { projectFolder } from '../../src/home.ts'
 import { openStage, play, type Result, type Stage } from './scenario.ts'
 import { scenarios } from './scenarios/index.ts'
 import { lineOf, tableOf } from './table.ts'
+import { playFuzz } from './fuzz.ts'
 
 const help = `Usage: npm run chaos [-- FAULT …] [--seed N] [--minutes M] [--quick] [--keep]
 
 Breaks a whole Parley (real processes, real Postgres, real NATS) while customers write, and holds what is left against the
 books that the sender and the simulated phone kept. Faults: ${scenarios.map(({ fault }) => fault).join(' ')}.
+FUZZ breaks nothing and sends what nobody should: every payload and every route's inputs with one hostile value each.
 
   --seed N      plan the same sends and faults as the run that printed this seed
-  --minutes M   how long F4 and the hostile neighbour go on (5)
+  --minutes M   how long F4, the hostile neighbour and FUZZ go on (5)
   --quick       one short round each, as in npm test
   --keep        leave the log and the ledger of a failed world in .parley/chaos
 
@@ -29,7 +31,7 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
-const unknown = positionals.filter((name) => !scenarios.some(({ fault }) => fault === name.toUpperCase()))
+const unknown = positionals.filter((name) => ![...scenarios.map(({ fault }) => fault), 'FUZZ'].includes(name.toUpperCase()))
 const seed = values.seed === undefined ? randomInt(1, 2 ** 31) : Number(values.seed)
 const minutes = Number(values.minutes)
 if (values.help) {
@@ -71,8 +73,10 @@ for (const scenario of chosen) {
   }
   await stage.close()
 }
-console.log(`\n${tableOf(results)}\nseed ${seed}`)
-process.exit(results.some(({ broken }) => broken.length > 0) ? 1 : 0)
+const fuzzed = positionals.length === 0 || positionals.some((name) => name.toUpperCase() === 'FUZZ')
+const isSound = fuzzed && !stopping ? await playFuzz({ seed, minutes, quick: values.quick }) : true
+console.log(`${results.length > 0 ? `\n${tableOf(results)}\n` : ''}seed ${seed}`)
+process.exit(!isSound || results.some(({ broken }) => broken.length > 0) ? 1 : 0)
 
 function keep(folder: string, fault: string): void {
   const kept = join(projectFolder, '.parley', 'chaos', `${fault}-${seed}`)

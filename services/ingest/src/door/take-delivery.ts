@@ -115,13 +115,7 @@ function shouldTouch(source: KnownSource, nowMs: number): boolean {
   return true
 }
 
-/** A recording is one string of tens of megabytes. It is let in only where the signature over the whole body comes first. */
-const withRecordings: WebhookAdapter = {
-  ...webhookAdapters.elevenlabs,
-  limits: { ...webhookAdapters.elevenlabs.limits, maxStringBytes: 64 * 1024 * 1024 },
-}
-
 /** How a source's deliveries are read, at first and when they are replayed. */
 export function adapterOf(source: Pick<KnownSource, 'provider'>): WebhookAdapter {
-  return source.provider === 'elevenlabs' ? withRecordings : webhookAdapters[source.provider]
+  return webhookAdapters[source.provider]
 }
