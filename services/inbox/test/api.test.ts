@@ -26,6 +26,12 @@ describe('a person of the shop', () => {
     expect(answers.map(({ status }) => status)).toEqual([201, 201, 201])
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1)
     expect((await post({ ...answer, text: 'something else' })).status).toBe(409)
+    const [question] = await chat.messages()
+    expect((await post({ ...answer, replyToMessageId: question?.id })).status).toBe(409)
+    const names = { mimeType: null, providerMediaId: null, sizeBytes: null, durationSeconds: null, sha256: null, fileName: null }
+    expect((await post({ ...answer, attachment: { ...names, kind: 'image', url: 'https://shop.example/a.jpg' } })).status).toBe(
+      409,
+    )
     expect(await stated(world, 'message.send_requested', id)).toMatchObject([{ sender: 'human', basedOnVersion: null }])
     expect(await stated(world, 'conversation.handed_over', id)).toMatchObject([{ reason: 'person_took_over' }])
     expect(await chat.conversation()).toMatchObject({ status: 'with_person', version: 2, unread_count: 0 })

@@ -89,10 +89,25 @@ export function currency(value: unknown): string | null {
   return typeof value === 'string' && /^[A-Z]{3}$/.test(value) && value !== 'XXX' ? value : null
 }
 
+/** None of these providers existed before: a zero, or seconds taken for milliseconds, is no time. */
+const earliestMs = Date.UTC(2005, 0, 1)
 const endOfYear9999Ms = 253_402_300_800_000
 
 function iso(ms: number): string | null {
-  return ms >= 0 && ms < endOfYear9999Ms ? new Date(ms).toISOString() : null
+  return ms >= earliestMs && ms < endOfYear9999Ms ? new Date(ms).toISOString() : null
+}
+
+/** Clocks differ by minutes, not by more than this. */
+const aheadMs = 86_400_000
+
+/**
+ * When something happened, as the provider says in Unix seconds, or when it arrived where that cannot be: a message dated 1970 would stand
+ * unseen above all others, and one from the future below all that follow.
+ */
+export function happenedAt(value: unknown, receivedAt: string): { at: string; note: string | null } {
+  const at = secondsToIso(value)
+  if (at !== null && Date.parse(at) <= Date.parse(receivedAt) + aheadMs) return { at, note: null }
+  return { at: receivedAt, note: 'Its time cannot be: the arrival counts.' }
 }
 
 /** Unix seconds, as a number or as digits, to ISO 8601. */

@@ -1,5 +1,5 @@
 import { messageDeleted, messageEdited, messageReacted, messageReceived, unknownChat } from '@parley/contracts'
-import { externalId, type Fields, fields, isFields, list, secondsToIso, text } from '../webhook/fields.ts'
+import { externalId, type Fields, fields, happenedAt, isFields, list, text } from '../webhook/fields.ts'
 import { contentHash, dedupeKey, emitted, told, unrecognised, unused } from '../webhook/items.ts'
 import type { NormalisedItem } from '../webhook/types.ts'
 import { chatFields, chatKindOf, senderOf, type WhapiDelivery } from './webhook-chat.ts'
@@ -33,6 +33,7 @@ function received(delivery: WhapiDelivery, key: string, id: string, chatId: stri
   const fromUs = item.from_me === true
   const { id: senderId, phone } = senderOf(externalId(item.from), fromUs ? delivery.accountId : chatId)
   const content = contentOf(type, item)
+  const happened = happenedAt(item.timestamp, delivery.receivedAt)
   const data = {
     ...chat,
     chatKind: chatKindOf(chatId),
@@ -43,12 +44,13 @@ function received(delivery: WhapiDelivery, key: string, id: string, chatId: stri
     sender: { id: senderId, phone, name: text(item.from_name, 512) },
     content,
     replyToProviderMessageId: externalId(fields(item.context).quoted_id),
-    sentAt: secondsToIso(item.timestamp) ?? delivery.receivedAt,
+    sentAt: happened.at,
     receiptId: delivery.receiptId,
   }
   const part = fields(item[type])
   const wasCut = isCut(part.body, content.text) || isCut(part.caption, content.text)
-  return wasCut ? emitted(key, messageReceived, data, 'The text was cut to fit an event.') : emitted(key, messageReceived, data)
+  const notes = [wasCut ? 'The text was cut to fit an event.' : null, happened.note].filter((note) => note !== null)
+  return emitted(key, messageReceived, data, notes.length > 0 ? notes.join(' ') : undefined)
 }
 
 /** Who wrote a message or did something to one. */
@@ -64,7 +66,7 @@ function action(delivery: WhapiDelivery, id: string, chatId: string, item: Field
   const target = externalId(act.target)
   const chat = chatFields(delivery, chatId)
   if (chat === null) return unrecognised(delivery, key, 'A chat id that no chat can have.')
-  const at = secondsToIso(item.timestamp) ?? delivery.receivedAt
+  const { at } = happenedAt(item.timestamp, delivery.receivedAt)
   const { receiptId } = delivery
   const author = writerOf(delivery, chatId, item)
   switch (act.type) {
@@ -123,7 +125,7 @@ export function editedMessage(delivery: WhapiDelivery, update: Fields): Normalis
   if (words === null || words === wordsOf(before)) {
     return unused(whole, `Changes of ${changedNames(update)} are not used.`)
   }
-  const editedAt = secondsToIso(trigger.timestamp) ?? delivery.receivedAt
+  const editedAt = happenedAt(trigger.timestamp, delivery.receivedAt).at
   // Where the patch brings what triggered it, that says who did it; else the message as it now is says whose it is.
   const author = writerOf(delivery, chatId, isFields(update.trigger) ? trigger : after)
   const edit = emitted(key, messageEdited, {

@@ -1,5 +1,5 @@
 import { type DataOf, type MessageStatus, messageStatusChanged, unknownChat } from '@parley/contracts'
-import { type Fields, externalId, isFields, list, secondsToIso, text, word } from '../webhook/fields.ts'
+import { type Fields, externalId, isFields, list, happenedAt, text, word } from '../webhook/fields.ts'
 import { dedupeKey, emitted, unrecognised } from '../webhook/items.ts'
 import type { NormalisedItem } from '../webhook/types.ts'
 import { chatFields, type WhapiDelivery } from './webhook-chat.ts'
@@ -22,7 +22,7 @@ export function messageStatus(delivery: WhapiDelivery, item: Fields): Normalised
     providerMessageId: id,
     status: status as MessageStatus,
     errors: list(item.errors).slice(0, 20).map(statusError),
-    changedAt: secondsToIso(item.timestamp) ?? delivery.receivedAt,
+    changedAt: happenedAt(item.timestamp, delivery.receivedAt).at,
     receiptId: delivery.receiptId,
   })
 }

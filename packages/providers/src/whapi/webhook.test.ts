@@ -301,6 +301,17 @@ describe('what happens to messages', () => {
     expect(removed({ messages_removed: [] }).items).toEqual([])
   })
 
+  test.each([0, '0', -1, 99, 1_790_769_600_000, 4_000_000_000])(
+    'dated %j happened when they arrived, and the note says so',
+    (timestamp) => {
+      const { items } = posted(message('text', { timestamp, text: { body: 'x' } }))
+      expect(items[0]?.note).toMatch(/time cannot be/)
+      const data = items[0]?.event?.data as { sentAt: string }
+      expect(data.sentAt).toBe(only(posted(message('text', { timestamp: 0, text: { body: 'x' } })), messageReceived).sentAt)
+      expect(Date.parse(data.sentAt)).toBeGreaterThan(Date.UTC(2020, 0, 1))
+    },
+  )
+
   test('say in which chat and by whom, so that one id in two chats is two things', () => {
     const edit = { action: { target: 'm1', type: 'edit', edited_content: { body: 'x' } } }
     const inChat = (chat_id: string, type: string, parts: object) => posted(message(type, { id: 'same', chat_id, ...parts }))

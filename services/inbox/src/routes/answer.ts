@@ -1,5 +1,6 @@
 import { Attachment, Id, WrittenText } from '@parley/contracts'
 import { AppError, type Tx } from '@parley/runtime'
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { route } from '../app.ts'
 import { type LockedConversation, lockConversation } from '../db/conversations.ts'
@@ -8,6 +9,8 @@ import type { DB } from '../db/types.ts'
 import { addOutgoing } from '../steps/add-outgoing.ts'
 import { noteTakenOver } from '../steps/hand-over.ts'
 import { found, IdParams, Message, messageOf } from './shapes.ts'
+
+const otherMessage = 'clientMessageId was used for a message with another text, attachment or reply target.'
 
 const Answer = z
   .strictObject({
@@ -26,10 +29,7 @@ export const postMessage = route({
   scope: 'conversations:write',
   refuses: {
     not_found: 'No conversation with that id.',
-    conflict: [
-      'clientMessageId was used for a message with another text.',
-      'The customer asked for no more messages on this channel.',
-    ],
+    conflict: [otherMessage, 'The customer asked for no more messages on this channel.'],
     gone: 'The customer of this conversation had their data erased.',
     unprocessable: 'A broadcast list cannot be answered.',
   },
@@ -45,7 +45,7 @@ export const postMessage = route({
       const { text = null, attachment = null, clientMessageId = null } = body
       if (clientMessageId !== null) {
         const known = await findMessageOfClient(tx, organizationId, conversation.id, clientMessageId)
-        if (known) return sameMessage(known, text)
+        if (known) return sameMessage(known, { text, attachment, replyToMessageId: body.replyToMessageId ?? null })
       }
       const chatId = chatToWriteIn(conversation)
       const replyTo =
@@ -69,9 +69,13 @@ export const postMessage = route({
 })
 
 /** The same name must mean the same message; anything else is a mistake of the caller that would lose words. */
-function sameMessage(known: MessageRow, text: string | null): MessageRow {
-  if (known.text === text) return known
-  throw new AppError('conflict', 'clientMessageId was used for a message with another text.')
+function sameMessage(
+  known: MessageRow,
+  sent: { text: string | null; attachment: Attachment | null; replyToMessageId: string | null },
+): MessageRow {
+  const asSent = { text: known.text, attachment: known.content.attachments[0] ?? null, replyToMessageId: known.replyToMessageId }
+  if (isDeepStrictEqual(asSent, sent)) return known
+  throw new AppError('conflict', otherMessage)
 }
 
 /** Where a person may write. Throws when the customer was erased or said STOP, or the chat is a broadcast. */

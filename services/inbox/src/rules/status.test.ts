@@ -15,12 +15,17 @@ describe('the status of a message', () => {
     expect(statusTransition({ status: 'delivered' }, { status: 'delivered' })).toBe('record')
   })
 
-  test('ends with failed or deleted, from anywhere', () => {
-    for (const status of ['queued', 'pending', 'sent', 'delivered', 'read', 'played'] as const) {
+  test('ends with deleted from anywhere, and with failed unless it was delivered: what was read cannot have failed', () => {
+    for (const status of ['queued', 'pending', 'sent'] as const) {
       expect(statusTransition({ status }, { status: 'failed' })).toBe('apply')
-      expect(statusTransition({ status }, { status: 'deleted' })).toBe('apply')
       expect(statusTransition({ status: 'failed' }, { status })).toBe('record')
     }
+    for (const status of ['delivered', 'read', 'played'] as const) {
+      expect(statusTransition({ status }, { status: 'failed' })).toBe('record')
+      expect(statusTransition({ status: 'failed' }, { status })).toBe('apply')
+    }
+    for (const status of MessageStatus.options.filter((each) => each !== 'deleted'))
+      expect(statusTransition({ status }, { status: 'deleted' })).toBe('apply')
   })
 
   test('a failure with unknown outcome is proved wrong by any sign of life', () => {

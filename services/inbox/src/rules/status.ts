@@ -2,17 +2,17 @@ import type { MessageStatus } from '@parley/contracts'
 
 /**
  * A total order, so that reports leave the same status in whatever order they come: the highest wins, a late one is only
- * recorded. `failed` and `deleted` end a message from any state, hence their place at the top.
+ * recorded. What was delivered cannot have failed, whichever report comes first; `deleted` ends a message from any state.
  */
 const ranks: Record<MessageStatus, number> = {
   received: 0,
   queued: 0,
   pending: 10,
   sent: 20,
+  failed: 25,
   delivered: 30,
   read: 40,
   played: 50,
-  failed: 60,
   dropped: 70,
   deleted: 80,
 }
