@@ -134,7 +134,18 @@ describe('ceilings', () => {
     expect(codeOf(`[${'1,'.repeat(1_000_000)}1]`)).toBe('too_many_items')
   })
 
-  test('hostile bodies of 2 MiB are refused within 50 ms and leave no tree behind', () => {
+  test('a hostile body of 2 MiB costs no more than an honest one: it is refused before there is a tree', () => {
+    // The best of several: what the machine does beside is not what is bounded here.
+    const best = (work: () => void) =>
+      Math.min(
+        ...Array.from({ length: 5 }, () => {
+          const started = performance.now()
+          work()
+          return performance.now() - started
+        }),
+      )
+    const honest = `[${'{"id":"wamid.1","text":"Bonjour","at":1790769600},'.repeat(40_000)}{}]`
+    const reading = best(() => JSON.parse(honest))
     const hostile = [
       '['.repeat(2 << 20),
       '{"a":'.repeat(400_000),
@@ -146,13 +157,8 @@ describe('ceilings', () => {
       `[${'9'.repeat(2 << 20)}]`,
     ].map(bytes)
     for (const body of hostile) {
-      // The best of several: what the machine does beside is not what is bounded here.
-      const times = Array.from({ length: 5 }, () => {
-        const started = performance.now()
-        expect(codeOf(body)).not.toBe('accepted')
-        return performance.now() - started
-      })
-      expect(Math.min(...times)).toBeLessThan(50)
+      expect(codeOf(body)).not.toBe('accepted')
+      expect(best(() => codeOf(body)) / reading).toBeLessThan(5)
     }
   })
 

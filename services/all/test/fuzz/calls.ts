@@ -83,8 +83,8 @@ function textsOf(schema: Schema, place: string[] = []): Route['texts'] {
 function bodyOf(operation: Operation): unknown {
   const content = operation.requestBody?.content['application/json']
   if (!content) return undefined
-  const example = content.example ?? Object.values(content.examples ?? {})[0]?.value ?? {}
-  return typeof example === 'object' ? { ...Object(valueOf(content.schema ?? {})), ...example } : example
+  // An example is a whole body: beside it, invented fields make the route refuse before it reads the hostile one.
+  return content.example ?? Object.values(content.examples ?? {})[0]?.value ?? valueOf(content.schema ?? {})
 }
 
 function valueOf(schema: Schema): unknown {
