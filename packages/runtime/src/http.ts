@@ -11,6 +11,7 @@ import fastify, {
   LogController,
 } from 'fastify'
 import { randomUUIDv7 } from 'node:crypto'
+import { METHODS } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
@@ -180,10 +181,17 @@ function refuseMethod(socket: Duplex): void {
   socket.destroy()
 }
 
+/** Bytes that are no HTTP, and the rest of a body that was too long, are refused by the parser as an unknown method too. */
+function asksByUnknownMethod(error: object): boolean {
+  const packet = 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) ? error.rawPacket.toString('latin1', 0, 1_100) : ''
+  const [, method] = /^([A-Za-z-]{1,40}) \S{1,1000} HTTP\/1\.[01]\r\n/.exec(packet) ?? []
+  return method !== undefined && !METHODS.includes(method)
+}
+
 /** Answers what Node's HTTP parser refused, before there is a request, in the shape of every other error; then the socket ends. */
 function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
-  if (error.code === 'HPE_INVALID_METHOD') return refuseMethod(socket)
+  if (error.code === 'HPE_INVALID_METHOD' && asksByUnknownMethod(error)) return refuseMethod(socket)
   const [status, code, message] =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? (['408 Request Timeout', 'timeout', 'The request came too slowly.'] as const)

@@ -13,6 +13,7 @@ let proxy: TcpProxy
 /** Past the proxy. */
 let nc: NatsConnection
 let jsm: JetStreamManager
+const registryOf = (running: Running) => running.services.find(({ name }) => name === 'registry')?.app as RegistryApp
 const root = () => world.environment['BUS_ROOT'] as string
 
 beforeAll(async () => {
@@ -22,8 +23,7 @@ beforeAll(async () => {
   nats.port = String(proxy.port)
   world = await startWorld({ services: [registry, desk], postgresUrl: inject('postgresUrl'), natsUrl: nats.toString() })
   replica = await world.startReplica()
-  const of = (running: Running) => running.services.find(({ name }) => name === 'registry')?.app as RegistryApp
-  Object.assign(of(replica), of(world.running))
+  Object.assign(registryOf(replica), registryOf(world.running))
   nc = await connect({ servers: inject('natsUrl') })
   jsm = await jetstreamManager(nc)
 })
@@ -38,9 +38,10 @@ interface Known {
   key: string
   keyId: string
 }
-/** A key that both replicas' tables hold. */
+/** A key that accounts and both replicas' tables hold. */
 async function knownKey(perDay: number): Promise<Known> {
   const { key, record } = createTestKey(world.organizationId, { perDay })
+  registryOf(world.running).keys.set(record.keyId, record)
   await world.state('registry', keyChanged, record)
   await expect
     .poll(() => world.sql('select 1 from desk.identity_keys where key_id = $1', [record.keyId]), { timeout: 5_000 })
